@@ -1,0 +1,1 @@
+"""The simulator wing: Gymnasium environments for camera-in-the-loop drone navigation on PyBullet."""

@@ -1,0 +1,1 @@
+"""Commands of the simulator wing: arguments and help, one file each."""

@@ -1,0 +1,1 @@
+"""From flights to outcomes, tables, films and a page."""

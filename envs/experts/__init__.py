@@ -1,0 +1,1 @@
+"""Privileged controllers that demonstrate the tasks."""

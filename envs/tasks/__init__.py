@@ -1,0 +1,1 @@
+"""Flight tasks, one file each."""

@@ -1,0 +1,1 @@
+"""The quadrotor: airframe files, rigid body with rotors, and the autopilot's controller."""

@@ -1,0 +1,1 @@
+"""Commands of the ground floor: arguments and help, one file each."""

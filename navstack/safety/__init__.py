@@ -1,0 +1,1 @@
+"""The guard between policy and autopilot: one rule a file, and their order."""

@@ -1,0 +1,1 @@
+"""The learning wing: liquid networks, imitation and export."""

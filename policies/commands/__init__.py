@@ -1,0 +1,1 @@
+"""Commands of the learning wing: arguments and help, one file each."""

@@ -1,0 +1,1 @@
+"""Learning from demonstrations: data set, behaviour cloning, DAgger."""
