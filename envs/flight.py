@@ -1,0 +1,98 @@
+"""The simulator as camera, vehicle and clock of the closed loop, in lock-step: waiting advances the physics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from navstack.contract import CameraSpec, Frame, Image, VehicleState, VelocityCommand
+from navstack.envs.simulator import PHYSICS_HZ, Simulator
+
+
+class SimulatedFlight:
+    """One flight in simulation: implements `Clock`, `FrameSource` and `Vehicle` of `navstack.flight`."""
+
+    def __init__(self, simulator: Simulator, picture: Callable[[], Image], first: Frame | None = None) -> None:
+        """`first` is a frame already taken, which the first `wait` returns."""
+        self.simulator = simulator
+        self._picture = picture
+        self._waiting = first
+
+    @property
+    def finished(self) -> bool:
+        """Whether the judge has decided."""
+        return self.simulator.outcome is not None
+
+    @property
+    def outcome(self) -> str | None:
+        """How the flight ended, or None while it goes on."""
+        return self.simulator.outcome
+
+    @property
+    def world(self) -> str:
+        """Name of the world."""
+        return self.simulator.spec.name
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.simulator.task.name
+
+    @property
+    def camera(self) -> CameraSpec:
+        """What the camera is."""
+        return self.simulator.camera_spec
+
+    def now(self) -> float:
+        """Seconds since the flight began."""
+        return self.simulator.time
+
+    def wait(self, deadline: float) -> Frame | None:
+        """Advance until the next frame arrives, `deadline` is reached or the flight is decided."""
+        if self._waiting is not None:
+            frame, self._waiting = self._waiting, None
+            return frame
+        simulator = self.simulator
+        last_step = math.ceil(deadline * PHYSICS_HZ - 1e-6)
+        while simulator.next_frame_step <= last_step:
+            simulator.advance(simulator.next_frame_step)
+            if self.finished:
+                return None
+            arrives = simulator.next_frame_arrives
+            simulator.schedule_frame()
+            if arrives:
+                return Frame(self._picture(), simulator.time)
+        simulator.advance(last_step)
+        return None
+
+    def next_frame(self) -> Frame:
+        """Advance until a frame arrives; at the end of the flight the picture of its last instant."""
+        while not self.finished:
+            frame = self.wait(self.simulator.next_frame_step / PHYSICS_HZ)
+            if frame is not None:
+                return frame
+        return Frame(self._picture(), self.simulator.time)
+
+    def state(self) -> VehicleState:
+        """The true state."""
+        return self.simulator.state()
+
+    def send(self, command: VelocityCommand) -> None:
+        """Fly this velocity until the next command."""
+        self.simulator.command = command
+
+    def expert_command(self) -> VelocityCommand:
+        """What the expert would fly from the true state."""
+        return self.simulator.expert_command()
+
+
+def connect(*, env: str, world: str, seed: int, rate_hz: float = 20.0) -> SimulatedFlight:
+    """A simulated vehicle for `navstack fly`: the task and world by name, one seed, at its start."""
+    from navstack.envs.navigation import NavigationEnv
+    from navstack.timing import FrameTiming
+
+    environment = NavigationEnv(
+        task=env, world=world, purpose="evaluate", timing=FrameTiming(rate_hz=rate_hz), render_mode="rgb_array"
+    )
+    environment.reset(seed=seed)
+    return environment.flight()

@@ -1,0 +1,182 @@
+"""`NavigationEnv`: one Gymnasium environment for every task and world."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from navstack.contract import CameraSpec, Image, Limits, VelocityCommand
+from navstack.envs.flight import SimulatedFlight
+from navstack.envs.sensors import chase_view
+from navstack.envs.simulator import PHYSICS_HZ, Simulator
+from navstack.envs.tasks import TASKS
+from navstack.envs.tasks.base import COLLISION, SUCCESS, TIMEOUT
+from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
+from navstack.envs.worlds.spec import WorldSpec, load_world
+from navstack.errors import InputError, nearest
+from navstack.timing import FrameTiming
+
+Observation = dict[str, npt.NDArray[Any]]
+_ALLOWED_SPLITS = {
+    "train": ("train",),
+    "dev": ("train", "dev"),
+    "evaluate": ("train", "dev", "held-out"),
+}
+
+
+class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+    """A drone with a camera, a task and a world.
+
+    Observation: `image` (H, W, 3) uint8 RGB and `dt` (1,) float32, seconds since the previous frame. Action:
+    (4,) float32, the velocity command forward, left, up in m/s and yaw_rate in rad/s in the level body frame,
+    flown until the next frame arrives. Reward: metres of progress, +10 for success, -10 for a collision.
+    `info` holds `expert_command` (4,) float32, the true `state` and, at the end, `outcome`.
+
+    Args:
+        task: name of the task, for instance "FlyToTarget".
+        world: name of a library world, or the path of a world file.
+        airframe: name of an airframe, or the path of an airframe file.
+        purpose: "train" (refuses dev and held-out worlds), "dev" (refuses held-out) or "evaluate".
+        difficulty: 0 to 1; the task says what it means.
+        timing: the camera's clock.
+        camera: False leaves the image black: for experts and anything else that needs no picture.
+        render_mode: None or "rgb_array" (a chase view, 640 x 360).
+
+    Raises:
+        InputError: for an unknown task, world, airframe, purpose, or a value out of range.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 20}  # noqa: RUF012 (Gymnasium's name)
+
+    def __init__(
+        self,
+        task: str = "FlyToTarget",
+        world: str | os.PathLike[str] = "meadow",
+        airframe: str | os.PathLike[str] = DEFAULT_AIRFRAME,
+        purpose: str = "train",
+        difficulty: float = 1.0,
+        timing: FrameTiming | None = None,
+        camera: bool = True,
+        render_mode: str | None = None,
+    ) -> None:
+        if task not in TASKS:
+            raise InputError(f"task '{task}' not found{nearest(task, TASKS)} (tasks: {', '.join(TASKS)})")
+        if not 0.0 <= difficulty <= 1.0:
+            raise InputError(f"difficulty is {difficulty}; it must be between 0 and 1")
+        self.render_mode = _checked_render_mode(render_mode)
+        self.spec = checked_world(world, purpose)
+        self.difficulty = difficulty
+        self.with_camera = camera
+        self.camera_spec = CameraSpec()
+        self.limits = Limits()
+        self.simulator = Simulator(
+            self.spec, load_airframe(airframe), TASKS[task](), self.camera_spec, timing or FrameTiming()
+        )
+        bound = self.limits.as_array()
+        self.action_space = spaces.Box(-bound, bound, dtype=np.float32)
+        self.observation_space = spaces.Dict(
+            {
+                "image": spaces.Box(0, 255, (self.camera_spec.height, self.camera_spec.width, 3), np.uint8),
+                "dt": spaces.Box(0.0, np.inf, (1,), np.float32),
+            }
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin a flight in a new exact world; the same seed gives the same world and images bit for bit."""
+        super().reset(seed=seed)
+        self.simulator.reset(self.np_random, self.difficulty)
+        self._flight = SimulatedFlight(self.simulator, self.picture)
+        self._first_frame = self._flight.next_frame()
+        self._progress = self._remaining()
+        nominal = 1.0 / self.simulator.timing.rate_hz
+        return self._observation(self._first_frame.image, nominal), self._info()
+
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Fly one command until the next frame. Raises InputError for an action of another shape or not finite."""
+        self._flight.send(self._checked_action(action))
+        before = self.simulator.steps
+        frame = self._flight.next_frame()
+        elapsed = (self.simulator.steps - before) / PHYSICS_HZ
+        outcome = self.simulator.outcome
+        remaining = self._remaining()
+        reward = self._progress - remaining + {SUCCESS: 10.0, COLLISION: -10.0}.get(outcome or "", 0.0)
+        self._progress = remaining
+        terminated = outcome in (SUCCESS, COLLISION)
+        return self._observation(frame.image, elapsed), reward, terminated, outcome == TIMEOUT, self._info()
+
+    def flight(self) -> SimulatedFlight:
+        """The flight that the last reset began, as camera, vehicle and clock of the closed loop."""
+        return SimulatedFlight(self.simulator, self.picture, self._first_frame)
+
+    def picture(self) -> Image:
+        """What the camera sees now; black without a camera."""
+        if self.with_camera:
+            return self.simulator.capture()
+        return np.zeros((self.camera_spec.height, self.camera_spec.width, 3), dtype=np.uint8)
+
+    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """The chase view, (360, 640, 3) uint8 RGB, in render mode "rgb_array"."""
+        if self.render_mode is None:
+            return None
+        vehicle = self.simulator.vehicle
+        return chase_view(self.simulator.client, vehicle.position, vehicle.yaw(), self.simulator.scene)
+
+    def close(self) -> None:
+        """Release the physics server."""
+        self.simulator.close()
+
+    def _remaining(self) -> float:
+        simulator = self.simulator
+        return simulator.task.progress(simulator.scenario, simulator.vehicle.position)
+
+    def _observation(self, image: Image, dt: float) -> Observation:
+        return {"image": image, "dt": np.array([dt], dtype=np.float32)}
+
+    def _info(self) -> dict[str, Any]:
+        state = self.simulator.state()
+        info: dict[str, Any] = {
+            "expert_command": self.simulator.expert.command(state).as_array(),
+            "state": state,
+        }
+        if self.simulator.outcome is not None:
+            info["outcome"] = self.simulator.outcome
+        return info
+
+    def _checked_action(self, action: npt.NDArray[np.float32]) -> VelocityCommand:
+        values = np.asarray(action, dtype=np.float64)
+        if values.shape != (4,) or not np.isfinite(values).all():
+            raise InputError(
+                f"the action is {np.array2string(values, threshold=8)}; expected 4 finite numbers:"
+                " forward, left, up (m/s), yaw_rate (rad/s)"
+            )
+        return self.limits.clamp(VelocityCommand(*values.tolist()))
+
+
+def checked_world(world: str | os.PathLike[str], purpose: str) -> WorldSpec:
+    """Load a world that may be used for this purpose. Raises InputError for one that may not."""
+    if purpose not in _ALLOWED_SPLITS:
+        raise InputError(f"purpose is '{purpose}'; it must be one of {', '.join(_ALLOWED_SPLITS)}")
+    spec = load_world(os.fspath(world))
+    if spec.split not in _ALLOWED_SPLITS[purpose]:
+        raise InputError(
+            f"world '{spec.name}' is {spec.split}; purpose '{purpose}' may use"
+            f" {' and '.join(_ALLOWED_SPLITS[purpose])} worlds only (navstack worlds lists them)"
+        )
+    return spec
+
+
+def _checked_render_mode(mode: str | None) -> str | None:
+    if mode == "human":
+        raise InputError("render_mode 'human' needs a window, which this environment does not open; use 'rgb_array'")
+    if mode not in (None, "rgb_array"):
+        raise InputError(f"render_mode is '{mode}'; it must be None or 'rgb_array'")
+    return mode

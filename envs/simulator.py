@@ -1,0 +1,130 @@
+"""One drone in one exact world: physics, rotors, camera and judge under one clock.
+
+Time is counted in physics steps of 1/240 s and frames are taken at physics steps, so nothing here depends on
+how long a computation took. Gymnasium (`navigation.py`) and the closed loop (`flight.py`) both stand on it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pybullet
+
+from navstack.contract import CameraSpec, Image, VehicleState, VelocityCommand, ZERO_COMMAND
+from navstack.envs.sensors import Camera
+from navstack.envs.tasks.base import COLLISION, Expert, Judge, Scenario, Task
+from navstack.envs.vehicle import Airframe, Quadrotor
+from navstack.envs.worlds.build import build_world
+from navstack.envs.worlds.scene import Scene
+from navstack.envs.worlds.spec import WorldSpec
+from navstack.timing import FrameTiming
+
+PHYSICS_HZ = 240
+NEAR = 0.5  # m: nearer than this to any obstacle's bounding cylinder, contacts are looked up every step
+FASTEST = 6.0  # m/s: no airframe moves faster than this, wind included
+
+
+class Simulator:
+    """Physics, camera and judge of one flight at a time. `close` releases the physics server."""
+
+    def __init__(
+        self, spec: WorldSpec, airframe: Airframe, task: Task, camera: CameraSpec, timing: FrameTiming
+    ) -> None:
+        self.spec, self.task, self.camera_spec, self.timing = spec, task, camera, timing
+        self.client: int = pybullet.connect(pybullet.DIRECT)
+        self.vehicle = Quadrotor(self.client, airframe, PHYSICS_HZ)
+        self.camera = Camera(self.client, camera)
+        self.outcome: str | None = None
+
+    def close(self) -> None:
+        """Disconnect from the physics server; harmless when already closed."""
+        if self.client >= 0:
+            pybullet.disconnect(self.client)
+            self.client = -1
+
+    def reset(self, rng: np.random.Generator, difficulty: float) -> None:
+        """Build the next exact world and put the vehicle at its start, at rest."""
+        scenario_rng, world_rng, self._frame_rng = rng.spawn(3)
+        self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty)
+        pybullet.resetSimulation(physicsClientId=self.client)
+        pybullet.setGravity(0.0, 0.0, -9.81, physicsClientId=self.client)
+        pybullet.setPhysicsEngineParameter(
+            fixedTimeStep=1.0 / PHYSICS_HZ, numSubSteps=1, deterministicOverlappingPairs=1,
+            physicsClientId=self.client,
+        )  # fmt: skip
+        self.scene: Scene = build_world(self.client, self.spec, self.scenario.layout, world_rng)
+        self.vehicle.spawn(self.scenario.position_enu, self.scenario.yaw)
+        self.vehicle.read()
+        self.judge: Judge = self.task.judge(self.scenario)
+        self.expert: Expert = self.task.expert(self.scenario)
+        self.steps = 0
+        self.command = ZERO_COMMAND
+        self.outcome = None
+        self.clearance = math.inf
+        self._next_frame_time = 0.0
+        self.next_frame_step = 0
+        self.next_frame_arrives = True  # the first always does
+
+    @property
+    def time(self) -> float:
+        """Seconds since the flight began."""
+        return self.steps / PHYSICS_HZ
+
+    def state(self) -> VehicleState:
+        """The true state of the vehicle."""
+        return self.vehicle.state(self.time)
+
+    def expert_command(self) -> VelocityCommand:
+        """What the expert would fly from the true state."""
+        return self.expert.command(self.state())
+
+    def capture(self) -> Image:
+        """The camera's picture of this instant: (H, W, 3) uint8 RGB, a fresh array."""
+        return self.camera.render(self.vehicle.camera_position(), self.vehicle.orientation, self.scene)
+
+    def schedule_frame(self) -> None:
+        """Move on to the camera's next frame: when it is taken and whether it will arrive."""
+        timing, rng = self.timing, self._frame_rng
+        interval = 1.0 / timing.rate_hz
+        if timing.jitter:
+            interval *= 1.0 + timing.jitter * rng.uniform(-1.0, 1.0)
+        self._next_frame_time += interval
+        self.next_frame_step = max(self.next_frame_step + 1, round(self._next_frame_time * PHYSICS_HZ))
+        dropped = timing.drop_probability and rng.random() < timing.drop_probability
+        self.next_frame_arrives = not dropped
+
+    def advance(self, until_step: int) -> None:
+        """Fly the current command until this physics step, or until the flight is decided."""
+        chunk = PHYSICS_HZ // 10
+        while self.steps < until_step and self.outcome is None:
+            self._advance_chunk(min(until_step, self.steps + chunk))
+
+    def _advance_chunk(self, until_step: int) -> None:
+        """At most 0.1 s: contacts need looking up only where one could happen within it."""
+        vehicle, judge, command, wind = self.vehicle, self.judge, self.command, self.scene.wind_enu
+        client, step, near = self.client, pybullet.stepSimulation, self._near_anything(until_step)
+        for number in range(self.steps + 1, until_step + 1):
+            vehicle.actuate(command, wind)
+            step(client)
+            vehicle.read()
+            self.steps = number
+            if near and pybullet.getContactPoints(vehicle.body, physicsClientId=client):
+                self.clearance = 0.0
+                self.outcome = COLLISION
+                return
+            self.outcome = judge.update(
+                number / PHYSICS_HZ, vehicle.position, vehicle.velocity, vehicle.yaw()
+            )
+            if self.outcome is not None:
+                return
+
+    def _near_anything(self, until_step: int) -> bool:
+        x, y, z = self.vehicle.position
+        reach = NEAR + FASTEST * (until_step - self.steps) / PHYSICS_HZ
+        cylinders = self.scene.obstacles
+        gaps = np.hypot(cylinders[:, 0] - x, cylinders[:, 1] - y) - cylinders[:, 2]
+        outside = np.maximum(gaps, z - cylinders[:, 3])
+        nearest = min(float(outside.min()) if len(outside) else math.inf, z)
+        self.clearance = min(self.clearance, nearest)
+        return nearest < reach

@@ -1,0 +1,119 @@
+"""FlyToTarget: see the target, fly up to it, stop in front of it and keep looking at it.
+
+Every number below belongs to the id `navstack/FlyToTarget-v0`.
+
+Start: 5.5 to 12 m from the target, 1.2 to 3 m high, at rest, the target within 35 degrees of the camera's
+axis. Obstacles stand beside the way and never on it. Success: horizontal distance to the target's centre
+between 2.2 and 4.2 m, height above the ground between 1.2 and 2.4 m, bearing within 15 degrees, speed under
+0.3 m/s, all for 2.0 s without a break. Contact with anything fails; so does the end of the time limit,
+10 s + start distance / (0.5 m/s).
+
+`difficulty` from 0 to 1 widens the start: at 0 every flight begins 5.5 m away with the target dead ahead, at
+1 (the default) over the whole range above.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from navstack.contract import Vector3
+from navstack.envs.experts.approach import ApproachExpert
+from navstack.envs.tasks.base import SUCCESS, TIMEOUT, Scenario
+from navstack.envs.worlds.build import sample_target
+from navstack.envs.worlds.layout import Corridor, Layout, TargetPlacement
+from navstack.envs.worlds.spec import WorldSpec
+
+START_DISTANCE = (5.5, 12.0)  # m
+START_HEIGHT = (1.2, 3.0)  # m
+START_BEARING = math.radians(35.0)
+SUCCESS_DISTANCE = (2.2, 4.2)  # m
+SUCCESS_HEIGHT = (1.2, 2.4)  # m
+SUCCESS_BEARING = math.radians(15.0)
+SUCCESS_SPEED = 0.3  # m/s
+SUCCESS_TIME = 2.0  # s
+CORRIDOR_RADIUS = 1.6  # m kept free around the straight way from start to target
+SCATTER_RADIUS = 26.0  # m around the middle of the way, in which objects stand
+
+
+@dataclass(slots=True)
+class StationJudge:
+    """Won when the vehicle has stood still in front of the target for long enough."""
+
+    target_enu: Vector3  # m
+    time_limit: float  # s
+    inside_since: float | None = None  # s
+
+    def update(self, time: float, position: Vector3, velocity: Vector3, yaw: float) -> str | None:
+        """Judge one physics step."""
+        if not self._inside(position, velocity, yaw):
+            self.inside_since = None
+        elif self.inside_since is None:
+            self.inside_since = time
+        elif time - self.inside_since >= SUCCESS_TIME - 1e-9:
+            return SUCCESS
+        return TIMEOUT if time >= self.time_limit else None
+
+    def _inside(self, position: Vector3, velocity: Vector3, yaw: float) -> bool:
+        vx, vy, vz = velocity
+        if vx * vx + vy * vy + vz * vz >= SUCCESS_SPEED**2:
+            return False
+        if not SUCCESS_HEIGHT[0] <= position[2] <= SUCCESS_HEIGHT[1]:
+            return False
+        east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
+        if not SUCCESS_DISTANCE[0] <= math.hypot(east, north) <= SUCCESS_DISTANCE[1]:
+            return False
+        return abs(wrap_angle(math.atan2(north, east) - yaw)) <= SUCCESS_BEARING
+
+
+def wrap_angle(angle: float) -> float:
+    """The angle in radians brought into [-pi, pi]."""
+    return math.remainder(angle, math.tau)
+
+
+class FlyToTarget:
+    """Fly up to the target and stay in front of it."""
+
+    name = "FlyToTarget"
+
+    def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
+        """Draw start and target. Raises InputError where the world can place no target."""
+        kind, size = sample_target(spec, rng)
+        distance = START_DISTANCE[0] + difficulty * rng.uniform(0.0, START_DISTANCE[1] - START_DISTANCE[0])
+        height = rng.uniform(*START_HEIGHT)
+        bearing = difficulty * rng.uniform(-START_BEARING, START_BEARING)
+        direction = rng.uniform(-math.pi, math.pi)  # from start to target
+        target = TargetPlacement(kind, *rng.uniform(-3.0, 3.0, 2).tolist(), rng.uniform(-math.pi, math.pi), size)
+        x = target.x - distance * math.cos(direction)
+        y = target.y - distance * math.sin(direction)
+        layout = Layout(
+            targets=(target,),
+            corridors=(Corridor(x, y, target.x, target.y, CORRIDOR_RADIUS),),
+            center=((x + target.x) / 2.0, (y + target.y) / 2.0),
+            radius=SCATTER_RADIUS,
+        )
+        return Scenario(
+            layout=layout,
+            position_enu=(x, y, height),
+            yaw=wrap_angle(direction - bearing),
+            target_enu=(target.x, target.y, size / 2.0),
+            start_distance=distance,
+            time_limit=10.0 + distance / 0.5,
+        )
+
+    def judge(self, scenario: Scenario) -> StationJudge:
+        """Who decides this flight."""
+        return StationJudge(scenario.target_enu, scenario.time_limit)
+
+    def expert(self, scenario: Scenario) -> ApproachExpert:
+        """Who demonstrates this flight."""
+        return ApproachExpert(scenario.target_enu)
+
+    def progress(self, scenario: Scenario, position: Vector3) -> float:
+        """Metres outside the middle of the success set."""
+        east, north = scenario.target_enu[0] - position[0], scenario.target_enu[1] - position[1]
+        return abs(math.hypot(east, north) - sum(SUCCESS_DISTANCE) / 2.0) + abs(
+            position[2] - sum(SUCCESS_HEIGHT) / 2.0
+        )
