@@ -1,0 +1,123 @@
+"""The cascade that an autopilot runs: velocity, attitude, body rate, in plain floats at physics rate.
+
+The structure is that of PX4's multicopter controllers (docs: Controller Diagrams): the velocity setpoint is
+shaped by acceleration and jerk limits, a PI loop on velocity with the setpoint's acceleration fed forward
+gives a thrust vector, its direction a tilt error, a proportional loop on that error the body rates, and a
+proportional loop on the rates the torques.
+"""
+
+from __future__ import annotations
+
+import math
+
+from navstack.contract import Vector3, VelocityCommand
+from navstack.envs.vehicle.airframe import Airframe
+
+GRAVITY = 9.81  # m/s^2
+INTEGRAL_LIMIT = 3.0  # m/s^2: what the integrator may hold against wind
+
+
+class VelocityController:
+    """Turns a velocity command and the true state into collective thrust and body torque."""
+
+    __slots__ = (
+        "_ax", "_ay", "_az", "_gains", "_inertia", "_ix", "_iy", "_iz", "_mass", "_r", "_step", "_tan_tilt",
+        "_vx", "_vy", "_vz", "_yaw",
+    )  # fmt: skip
+
+    def __init__(self, airframe: Airframe, time_step: float) -> None:
+        gains = airframe.controller
+        self._gains = (
+            gains.acceleration, gains.jerk, gains.yaw_acceleration, gains.velocity, gains.velocity_integral,
+            gains.attitude, gains.yaw, gains.rate, gains.yaw_rate,
+        )  # fmt: skip
+        inertia = airframe.inertia
+        self._inertia = (inertia.ixx, inertia.iyy, inertia.izz)
+        self._mass, self._step, self._tan_tilt = inertia.mass, time_step, math.tan(gains.tilt)
+        self.reset(0.0)
+
+    def reset(self, yaw: float) -> None:
+        """Begin at rest, heading `yaw` rad."""
+        self._vx = self._vy = self._vz = 0.0  # shaped velocity setpoint, m/s ENU
+        self._ax = self._ay = self._az = 0.0  # its acceleration, m/s^2
+        self._ix = self._iy = self._iz = 0.0  # integrator, m/s^2
+        self._r = 0.0  # shaped yaw rate, rad/s
+        self._yaw = yaw  # heading setpoint, rad
+
+    def update(
+        self,
+        command: VelocityCommand,
+        velocity: Vector3,
+        rotation: tuple[float, ...],
+        rates: Vector3,
+    ) -> tuple[float, float, float, float]:
+        """Collective thrust (N) and body torques (N m) for this step.
+
+        Args:
+            command: velocity in the level body frame.
+            velocity: (m/s) ENU.
+            rotation: the nine entries, row by row, of the matrix that turns FLU into ENU.
+            rates: body rates (rad/s) FLU.
+        """
+        a_max, jerk, yaw_acceleration, k_v, k_i, k_att, k_yaw, k_rate, k_r = self._gains
+        step = self._step
+        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
+        heading = math.atan2(r10, r00)
+
+        # Yaw rate setpoint, limited in acceleration; the heading setpoint follows it.
+        change = yaw_acceleration * step
+        self._r = r = self._r + max(-change, min(change, command.yaw_rate - self._r))
+        yaw_error = math.remainder(self._yaw - heading, math.tau)
+        if abs(yaw_error) > 0.5:  # do not wind up against a heading that cannot be reached
+            yaw_error = math.copysign(0.5, yaw_error)
+            self._yaw = heading + yaw_error
+        self._yaw = math.remainder(self._yaw + r * step, math.tau)
+
+        # Velocity setpoint, limited in acceleration and jerk. jerk / a_max is the steepest first-order
+        # approach that the jerk limit can follow without overshooting.
+        cos_yaw, sin_yaw = math.cos(heading), math.sin(heading)
+        stiffness = jerk / a_max
+        ex = (command.forward * cos_yaw - command.left * sin_yaw - self._vx) * stiffness
+        ey = (command.forward * sin_yaw + command.left * cos_yaw - self._vy) * stiffness
+        ez = (command.up - self._vz) * stiffness
+        length = math.sqrt(ex * ex + ey * ey + ez * ez)
+        if length > a_max:
+            scale = a_max / length
+            ex, ey, ez = ex * scale, ey * scale, ez * scale
+        jx, jy, jz = ex - self._ax, ey - self._ay, ez - self._az
+        length = math.sqrt(jx * jx + jy * jy + jz * jz)
+        if length > jerk * step:
+            scale = jerk * step / length
+            jx, jy, jz = jx * scale, jy * scale, jz * scale
+        self._ax = ax = self._ax + jx
+        self._ay = ay = self._ay + jy
+        self._az = az = self._az + jz
+        self._vx += ax * step
+        self._vy += ay * step
+        self._vz += az * step
+
+        # PI on velocity, with the setpoint's acceleration fed forward.
+        ex, ey, ez = self._vx - velocity[0], self._vy - velocity[1], self._vz - velocity[2]
+        gain = k_i * step
+        self._ix = ix = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._ix + gain * ex))
+        self._iy = iy = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iy + gain * ey))
+        self._iz = iz = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iz + gain * ez))
+        fx, fy = ax + k_v * ex + ix, ay + k_v * ey + iy
+        fz = max(0.3 * GRAVITY, GRAVITY + az + k_v * ez + iz)
+        horizontal = math.sqrt(fx * fx + fy * fy)
+        if horizontal > self._tan_tilt * fz:
+            scale = self._tan_tilt * fz / horizontal
+            fx, fy = fx * scale, fy * scale
+
+        # Tilt error: the demanded direction seen from the body. Its x and y are sines of the tilt still to go.
+        length = math.sqrt(fx * fx + fy * fy + fz * fz)
+        dx = (r00 * fx + r10 * fy + r20 * fz) / length
+        dy = (r01 * fx + r11 * fy + r21 * fz) / length
+        dz = (r02 * fx + r12 * fy + r22 * fz) / length
+        ixx, iyy, izz = self._inertia
+        return (
+            self._mass * length * max(dz, 0.0),
+            ixx * k_rate * (-k_att * dy - rates[0]),
+            iyy * k_rate * (k_att * dx - rates[1]),
+            izz * k_r * (r + k_yaw * yaw_error - rates[2]),
+        )

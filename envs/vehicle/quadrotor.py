@@ -1,0 +1,185 @@
+"""A quadrotor as one rigid body in PyBullet: four rotors, drag, and the autopilot's controller.
+
+Each physics step `actuate` applies one force and one torque and `read` fetches pose and velocity. Plain floats
+throughout: at 240 Hz a handful of three-vectors in numpy costs more than the physics.
+
+Rotor model (form and symbols of rotorpy, after Mahony, Kumar and Corke, "Multirotor Aerial Vehicles", IEEE
+Robotics and Automation Magazine 2012, and Svacha et al., "Improving quadrotor trajectory tracking by
+compensating for aerodynamic effects", ICUAS 2017): thrust k_eta w^2 along body z, reaction torque k_m w^2
+about it, rotor drag -k_d w v_xy, inflow -k_z w v_z, parasitic drag -c_i |v| v_i, where v is the body
+frame's velocity relative to the air. Rotor speeds follow their setpoints by a first-order lag.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pybullet
+
+from navstack.contract import Vector3, VehicleState, VelocityCommand
+from navstack.envs.vehicle.airframe import Airframe
+from navstack.envs.vehicle.controller import GRAVITY, VelocityController
+
+_SIGNS = ((1, 1, 1), (1, -1, -1), (-1, -1, 1), (-1, 1, -1))  # x, y and reaction torque of each rotor
+
+
+class Quadrotor:
+    """One vehicle on one physics server. `spawn` after every reset of the simulation."""
+
+    def __init__(self, client: int, airframe: Airframe, physics_hz: int = 240) -> None:
+        self.client, self.airframe = client, airframe
+        rotor = airframe.rotor
+        self._lag = 1.0 - math.exp(-1.0 / (physics_hz * rotor.time_constant))
+        self._controller = VelocityController(airframe, 1.0 / physics_hz)
+        self._reach = airframe.geometry.arm * math.sqrt(0.5)  # m, x and y of the rotors
+        self._thrust_max = rotor.thrust * rotor.speed_max**2
+        self._aerodynamics = (
+            rotor.thrust, rotor.torque / rotor.thrust, rotor.drag, rotor.inflow,
+            airframe.drag.x, airframe.drag.y, airframe.drag.z,
+        )  # fmt: skip
+        self.body = -1
+        self.position: Vector3 = (0.0, 0.0, 0.0)  # m, ENU
+        self.orientation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)  # x, y, z, w
+        self.velocity: Vector3 = (0.0, 0.0, 0.0)  # m/s, ENU
+        self.angular_velocity: Vector3 = (0.0, 0.0, 0.0)  # rad/s, ENU
+        self.rotor_speeds = (0.0, 0.0, 0.0, 0.0)  # rad/s
+
+    def spawn(self, position_enu: Vector3, yaw: float) -> None:
+        """Create the body at rest in hover, its rotors turning."""
+        inertia, (length, width, height) = self.airframe.inertia, self.airframe.geometry.body
+        shape = pybullet.createCollisionShape(
+            pybullet.GEOM_BOX, halfExtents=(length / 2, width / 2, height / 2), physicsClientId=self.client
+        )
+        self.body = pybullet.createMultiBody(
+            inertia.mass, shape, self._visual(), position_enu, (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)),
+            physicsClientId=self.client,
+        )  # fmt: skip
+        pybullet.changeDynamics(
+            self.body, -1, localInertiaDiagonal=(inertia.ixx, inertia.iyy, inertia.izz),
+            linearDamping=0.0, angularDamping=0.0, physicsClientId=self.client,
+        )  # fmt: skip
+        hover = math.sqrt(inertia.mass * GRAVITY / (4.0 * self.airframe.rotor.thrust))
+        self.rotor_speeds = (hover, hover, hover, hover)
+        self._controller.reset(yaw)
+        self.read()
+
+    def _visual(self) -> int:
+        """Hub, two arms and four rotor discs: for the chase view; the camera at the nose does not see them."""
+        arm, (_, _, height) = self.airframe.geometry.arm, self.airframe.geometry.body
+        reach, turn = self._reach, math.sin(math.pi / 8)
+        identity, diagonals = (0.0, 0.0, 0.0, 1.0), [(0, 0, s * turn, math.cos(math.pi / 8)) for s in (1, -1)]
+        hub, spar, disc = pybullet.GEOM_BOX, pybullet.GEOM_BOX, pybullet.GEOM_CYLINDER
+        rotors = [(sx * reach, sy * reach, 0.6 * height) for sx, sy, _ in _SIGNS]
+        return int(
+            pybullet.createVisualShapeArray(
+                shapeTypes=[hub, spar, spar] + 4 * [disc],
+                halfExtents=[(0.4 * arm, 0.3 * arm, 0.5 * height)]
+                + 2 * [(arm, 0.06 * arm, 0.12 * height)]
+                + 4 * [(0.0, 0.0, 0.0)],
+                radii=3 * [0.0] + 4 * [0.55 * arm],
+                lengths=3 * [0.0] + 4 * [0.1 * height],
+                visualFramePositions=3 * [(0.0, 0.0, 0.0)] + rotors,
+                visualFrameOrientations=[identity, *diagonals, *(4 * [identity])],
+                rgbaColors=[(0.12, 0.13, 0.15, 1.0), *(2 * [(0.2, 0.2, 0.22, 1.0)]), *(2 * [(1.0, 0.6, 0.1, 1.0)]),
+                            *(2 * [(0.85, 0.87, 0.9, 1.0)])],
+                physicsClientId=self.client,
+            )
+        )  # fmt: skip
+
+    def read(self) -> None:
+        """Fetch pose and velocity from the physics server."""
+        self.position, self.orientation = pybullet.getBasePositionAndOrientation(
+            self.body, physicsClientId=self.client
+        )
+        self.velocity, self.angular_velocity = pybullet.getBaseVelocity(self.body, physicsClientId=self.client)
+
+    def actuate(self, command: VelocityCommand, wind_enu: Vector3) -> None:
+        """Controller, motors and aerodynamics from the last read: apply force and torque for the next step."""
+        rotation = rotation_matrix(self.orientation)
+        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
+        wx, wy, wz = self.angular_velocity
+        rates = (r00 * wx + r10 * wy + r20 * wz, r01 * wx + r11 * wy + r21 * wz, r02 * wx + r12 * wy + r22 * wz)
+        setpoint = self._controller.update(command, self.velocity, rotation, rates)
+        self.turn_rotors(self.allocate(*setpoint))
+        self.apply(rotation, wind_enu)
+
+    def allocate(self, thrust: float, roll: float, pitch: float, yaw: float) -> tuple[float, float, float, float]:
+        """Thrust of each rotor (N) for a collective thrust (N) and body torques (N m).
+
+        Where a rotor would saturate, yaw torque yields first, then the collective; tilt comes last to harm.
+        """
+        limit, lever = self._thrust_max, 0.25 / self._reach
+        base, a, b = 0.25 * thrust, lever * roll, lever * pitch
+        c = 0.25 * yaw / self._aerodynamics[1]
+        t1, t2, t3, t4 = base + a - b + c, base - a - b - c, base - a + b + c, base + a + b - c
+        if min(t1, t2, t3, t4) >= 0.0 and max(t1, t2, t3, t4) <= limit:
+            return t1, t2, t3, t4
+        spread = abs(a) + abs(b)
+        c = max(-0.1 * limit, min(0.1 * limit, c))
+        low, high = spread + abs(c), limit - spread - abs(c)
+        base = max(low, min(high, base)) if low <= high else 0.5 * limit
+        t1, t2, t3, t4 = base + a - b + c, base - a - b - c, base - a + b + c, base + a + b - c
+        return (
+            max(0.0, min(limit, t1)), max(0.0, min(limit, t2)), max(0.0, min(limit, t3)), max(0.0, min(limit, t4)),
+        )  # fmt: skip
+
+    def turn_rotors(self, thrusts: tuple[float, float, float, float]) -> None:
+        """Let the motors follow for one step the speeds that give these thrusts (N)."""
+        k_eta, lag, (w1, w2, w3, w4) = self._aerodynamics[0], self._lag, self.rotor_speeds
+        t1, t2, t3, t4 = thrusts
+        self.rotor_speeds = (
+            w1 + lag * (math.sqrt(t1 / k_eta) - w1),
+            w2 + lag * (math.sqrt(t2 / k_eta) - w2),
+            w3 + lag * (math.sqrt(t3 / k_eta) - w3),
+            w4 + lag * (math.sqrt(t4 / k_eta) - w4),
+        )
+
+    def apply(self, rotation: tuple[float, ...], wind_enu: Vector3) -> None:
+        """Apply the rotors' and the air's force and torque to the body for the next physics step."""
+        k_eta, kappa, k_d, k_z, cx, cy, cz = self._aerodynamics
+        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
+        (vx, vy, vz), (ux, uy, uz) = self.velocity, wind_enu
+        vx, vy, vz = vx - ux, vy - uy, vz - uz
+        bx, by, bz = r00 * vx + r10 * vy + r20 * vz, r01 * vx + r11 * vy + r21 * vz, r02 * vx + r12 * vy + r22 * vz
+        w1, w2, w3, w4 = self.rotor_speeds
+        t1, t2, t3, t4 = k_eta * w1 * w1, k_eta * w2 * w2, k_eta * w3 * w3, k_eta * w4 * w4
+        speed, turning, reach = math.sqrt(bx * bx + by * by + bz * bz), w1 + w2 + w3 + w4, self._reach
+        force = (
+            -(cx * speed + k_d * turning) * bx,
+            -(cy * speed + k_d * turning) * by,
+            t1 + t2 + t3 + t4 - (cz * speed + k_z * turning) * bz,
+        )
+        torque = (reach * (t1 - t2 - t3 + t4), reach * (t3 + t4 - t1 - t2), kappa * (t1 - t2 + t3 - t4))
+        body, client = self.body, self.client
+        pybullet.applyExternalForce(body, -1, force, (0.0, 0.0, 0.0), pybullet.LINK_FRAME, physicsClientId=client)
+        # Older PyBullet read the frame of a base's torque the wrong way round; a test holds ours to this one.
+        pybullet.applyExternalTorque(body, -1, torque, pybullet.LINK_FRAME, physicsClientId=client)
+
+    def yaw(self) -> float:
+        """Heading in radians, counter-clockwise from east."""
+        x, y, z, w = self.orientation
+        return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+    def camera_position(self) -> Vector3:
+        """Where the camera is, in m, ENU."""
+        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_matrix(self.orientation)
+        (x, y, z), (a, b, c) = self.position, self.airframe.geometry.camera_offset_flu
+        return (x + r00 * a + r01 * b + r02 * c, y + r10 * a + r11 * b + r12 * c, z + r20 * a + r21 * b + r22 * c)
+
+    def state(self, time: float) -> VehicleState:
+        """The state as of the last read."""
+        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_matrix(self.orientation)
+        wx, wy, wz = self.angular_velocity
+        rates = (r00 * wx + r10 * wy + r20 * wz, r01 * wx + r11 * wy + r21 * wz, r02 * wx + r12 * wy + r22 * wz)
+        return VehicleState(time, self.position, self.velocity, self.orientation, rates)
+
+
+def rotation_matrix(orientation: tuple[float, float, float, float]) -> tuple[float, ...]:
+    """The nine entries, row by row, of the matrix that turns FLU into ENU."""
+    x, y, z, w = orientation
+    xx, yy, zz, xy, xz, yz, wx, wy, wz = x * x, y * y, z * z, x * y, x * z, y * z, w * x, w * y, w * z
+    return (
+        1.0 - 2.0 * (yy + zz), 2.0 * (xy - wz), 2.0 * (xz + wy),
+        2.0 * (xy + wz), 1.0 - 2.0 * (xx + zz), 2.0 * (yz - wx),
+        2.0 * (xz - wy), 2.0 * (yz + wx), 1.0 - 2.0 * (xx + yy),
+    )  # fmt: skip
