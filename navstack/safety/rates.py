@@ -1,0 +1,58 @@
+"""Commands change no faster than an airframe can follow."""
+
+from __future__ import annotations
+
+import math
+
+from navstack.contract import VelocityCommand
+from navstack.safety.rule import GuardConfig, Moment, Row
+
+
+class WithinRates:
+    """Limit acceleration and jerk of every component."""
+
+    row = Row(
+        "rates",
+        "a component changes faster than the acceleration and jerk limits allow",
+        "at once",
+        "follow as fast as the limits allow, without overshoot",
+        "when the command is reached",
+    )
+
+    def __init__(self, config: GuardConfig) -> None:
+        linear, turning = (config.acceleration, config.jerk), (config.yaw_acceleration, config.yaw_jerk)
+        self._bounds = (linear, linear, linear, turning)
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing is changing."""
+        self._slopes = [0.0, 0.0, 0.0, 0.0]
+
+    def apply(self, command: VelocityCommand, moment: Moment) -> tuple[VelocityCommand, str]:
+        """The command, or as far towards it as the limits allow in this step."""
+        before, step = moment.previous, moment.step
+        pairs = (
+            (before.forward, command.forward), (before.left, command.left),
+            (before.up, command.up), (before.yaw_rate, command.yaw_rate),
+        )  # fmt: skip
+        values = [
+            self._approach(axis, value, goal, step, *self._bounds[axis]) for axis, (value, goal) in enumerate(pairs)
+        ]
+        limited = VelocityCommand(*values)
+        return limited, "" if limited == command else "follow"
+
+    def _approach(
+        self, axis: int, value: float, goal: float, step: float, acceleration: float, jerk: float
+    ) -> float:
+        """One step towards the goal. The slope may be no steeper than can still be levelled out on arrival."""
+        gap = goal - value
+        if step <= 0.0:
+            return value
+        arriving = math.sqrt(2.0 * jerk * abs(gap) + (0.5 * jerk * step) ** 2) - 0.5 * jerk * step
+        wanted = math.copysign(min(acceleration, arriving, abs(gap) / step), gap)
+        slope = self._slopes[axis]
+        slope += max(-jerk * step, min(jerk * step, wanted - slope))
+        if slope * gap >= 0.0 and abs(slope) * step >= abs(gap):
+            slope = gap / step  # never beyond the goal, even where the jerk limit would carry it there
+        self._slopes[axis] = slope
+        return value + slope * step
