@@ -1,0 +1,172 @@
+"""A network becomes `policy.onnx`: one self-contained file, checked against the network that it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxscript import optimizer
+from torch import Tensor, nn
+
+import navstack
+from navstack.card import card_to_json
+from navstack.contract import PolicyCard
+from navstack.errors import InputError
+from navstack.files import write_atomically
+from navstack.policies.network import NetworkSpec, PolicyNetwork
+
+OPSET = 18
+IR_VERSION = 9
+"""onnxruntime 1.18, the oldest that the README names, reads IR up to 10 and opset up to 21; 18 has all we use."""
+TOLERANCE = 1e-5  # largest difference between ONNX Runtime and torch, in limits and in the state
+CHECK_STEPS = 500
+FOLD_LIMIT = 1 << 20  # values: masks times weights become plain weights up to this size
+_HEADER_KEY = "navstack"
+
+
+def policy_card(
+    network: PolicyNetwork,
+    spec: NetworkSpec,
+    task: str,
+    targets: tuple[str, ...],
+    training: dict[str, object],
+    evaluation: tuple[dict[str, object], ...] = (),
+) -> PolicyCard:
+    """The card of a network, its sizes counted."""
+    core = network.core
+    return PolicyCard(
+        task=task,
+        targets=targets,
+        network=spec.preset,
+        wiring=str(core.connectivity),
+        state_size=network.state_size,
+        effective_parameters=core.effective_parameters(),  # type: ignore[operator]
+        raw_parameters=core.raw_parameters(),  # type: ignore[operator]
+        vision_parameters=network.vision.parameter_count(),
+        neurons=int(core.neurons),  # type: ignore[arg-type]
+        synapses=int(core.synapses),  # type: ignore[arg-type]
+        camera=spec.camera,
+        rate_hz=spec.rate_hz,
+        dt_min=spec.dt_min,
+        dt_max=spec.dt_max,
+        limits=spec.limits,
+        training=training,
+        evaluation=evaluation,
+        code_version=navstack.__version__,
+    )
+
+
+def export_policy(network: PolicyNetwork, card: PolicyCard, path: Path) -> None:
+    """Write the network as `policy.onnx`, after checking that it computes what the network computes.
+
+    The bytes depend on the weights and the card alone.
+
+    Raises:
+        InputError: where the exported graph differs from the network by more than TOLERANCE, or the disk is full.
+    """
+    model = to_onnx(network, card.camera.height, card.camera.width)
+    model.metadata_props.add(key=_HEADER_KEY, value=card_to_json(card))
+    data = model.SerializeToString(deterministic=True)
+    worst = largest_difference(network, data, card)
+    if not worst <= TOLERANCE:
+        raise InputError(
+            f"{path}: ONNX Runtime differs from torch by {worst:.2g} over {CHECK_STEPS} steps; at most"
+            f" {TOLERANCE:g} is allowed, so the file was not written"
+        )
+    write_atomically(path, data)
+
+
+class _Step(nn.Module):
+    """One step of a network with named inputs, for the exporter."""
+
+    def __init__(self, network: PolicyNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, dt: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.step(image, dt, state)
+
+
+def to_onnx(network: PolicyNetwork, height: int, width: int) -> onnx.ModelProto:
+    """The network's step as a model: inputs image, dt, state; outputs command, next_state; N is dynamic."""
+    size = network.state_size
+    example = (torch.zeros(2, height, width, 3, dtype=torch.uint8), torch.full((2, 1), 0.05), torch.zeros(2, size))
+    batch = torch.export.Dim("N", min=1)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            _Step(network).eval(), example, dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
+            input_names=["image", "dt", "state"], output_names=["command", "next_state"],
+            dynamic_shapes={"image": {0: batch}, "dt": {0: batch}, "state": {0: batch}},
+        )  # fmt: skip
+    assert program is not None
+    model: onnx.ModelProto = optimizer.optimize(
+        program.model_proto, input_size_limit=FOLD_LIMIT, output_size_limit=FOLD_LIMIT
+    )
+    _tidy(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    """Remove what is not the policy: source paths, stack traces, versions of tools; and check the domains."""
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version = "navstack", navstack.__version__
+    model.doc_string = model.graph.doc_string = ""
+    model.graph.name = "policy"
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    for number, node in enumerate(model.graph.node):
+        node.name, node.doc_string = f"{node.op_type}_{number}", ""
+        del node.metadata_props[:]
+        if node.domain:
+            raise InputError(f"the exported graph uses '{node.op_type}' of the domain '{node.domain}'; only ONNX's own runs everywhere")
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    if len(model.functions):
+        raise InputError("the exported graph holds functions of its own; only plain operators run everywhere")
+    kept = [opset for opset in model.opset_import if not opset.domain]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def largest_difference(network: PolicyNetwork, model: bytes, card: PolicyCard, steps: int = CHECK_STEPS) -> float:
+    """Largest difference between ONNX Runtime and torch over an episode with irregular time.
+
+    Commands are counted in limits. Each carries its own state, so errors would add up.
+    """
+    rng = np.random.default_rng(0)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    height, width = card.camera.height, card.camera.width
+    ours = network.initial_state(1)
+    theirs = ours.numpy().copy()
+    limits, worst = card.limits.as_array(), 0.0
+    picture = rng.integers(0, 256, (height, width, 3))
+    for _ in range(steps):
+        picture = np.clip(picture + rng.integers(-20, 21, picture.shape), 0, 255)
+        image = picture.astype(np.uint8)[None]
+        dt = rng.uniform(0.5 * card.dt_min, 1.5 * card.dt_max, (1, 1)).astype(np.float32)
+        with torch.no_grad():
+            command, ours = network.step(torch.from_numpy(image), torch.from_numpy(dt), ours)
+        answer, theirs = session.run(None, {"image": image, "dt": dt, "state": theirs})
+        difference = np.abs(answer - command.numpy()) / limits
+        worst = max(worst, float(difference.max()), float(np.abs(theirs - ours.numpy()).max()))
+        if not np.isfinite(worst):
+            return float("inf")
+    return worst
+
+
+def weights_hash(path: Path) -> str:
+    """SHA-256 of a policy file's graph and weights, its card excluded: equal for equal results."""
+    model = onnx.load(str(path), load_external_data=False)
+    del model.metadata_props[:]
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
