@@ -1,0 +1,191 @@
+"""Sky and fog, drawn from the depth buffer after the renderer: TinyRenderer has one light and knows neither.
+
+A picture of 96 x 64 pixels has a budget of 0.15 ms here, so colours come from small tables that are made
+once a scene, four channels of a pixel travel as one 32-bit word, and the intermediate arrays are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from navstack.contract import Vector3
+from navstack.envs.worlds.scene import Fog, Sky
+
+Float = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Words = npt.NDArray[np.uint32]  # pixels, RGBA in memory order
+Axes = tuple[Vector3, Vector3, Vector3]  # a camera's right, up and forward directions in ENU
+
+FOG_CEILING = 40.0  # m: the height of the layer of fog that the sky is seen through
+BACKGROUND = 1.0 - 1e-6  # the depth buffer from which on nothing stands there
+
+_FOG_STEPS = 4096  # of the table of fog over distance
+_RISES = 256  # of the sky's table, over the sine of the elevation
+_COVERS = 32  # of the sky's table, over how much cloud there is
+_TILE = 256  # pixels of the square of clouds that repeats
+_CLOUD_SCALE = 40.0  # pixels of the square for one height of the clouds above the camera
+_WHOLE_SQUARES = 16.0 * _TILE  # pixels: further than any ray goes, and a whole number of squares
+_CLOUD_CURVE = 0.2  # sine of elevation added so that clouds do not shrink without end at the horizon
+
+
+class Atmosphere:
+    """Draws sky and fog into the pictures of one pinhole camera with square pixels.
+
+    `smooth` interpolates between the pixels of the clouds, which large pictures need.
+    """
+
+    def __init__(
+        self, width: int, height: int, horizontal_fov: float, near: float, far: float, smooth: bool = False
+    ) -> None:
+        self._shape, self._far = (height, width), far
+        self._smooth = smooth
+        rays, length = pixel_rays(width, height, horizontal_fov)
+        self._rays = np.ascontiguousarray(rays.reshape(-1, 3).T)  # (3, H * W) unit: right, up, forward
+        # The distance along the ray is length * far * near / (far - (far - near) * depth). Here it is counted
+        # in steps of the table of fog, with the background a little nearer than its last entry.
+        self._far_steps = (length * ((_FOG_STEPS - 2) / far / length.max() * far * near)).astype(np.float32)
+        self._farthest = far * float(length.max())  # m, of the table's last entry but one
+        self._fixed, self._span = np.float32(far), np.float32(near - far)
+        self._step = np.empty(self._shape, dtype=np.float32)
+        self._index = np.empty((3, *self._shape), dtype=np.intp)
+        self._word = np.empty((2, *self._shape), dtype=np.uint32)
+        self._direction = np.empty((3, height * width), dtype=np.float32)
+        self._stretch = np.empty(height * width, dtype=np.float32)
+
+    def draw(self, rgba: npt.NDArray[np.uint8], depth: Float, axes: Axes, sky: Sky, fog: Fog) -> None:
+        """Draw fog over what stands there and sky where nothing does, in place.
+
+        Args:
+            rgba: (H, W, 4) uint8, C-contiguous.
+            depth: (H, W) float32, the renderer's depth buffer.
+            axes: the camera's right, up and forward directions in ENU.
+            sky: what stands behind everything.
+            fog: what lies between.
+        """
+        if fog.density > 0.0:
+            self._draw_fog(rgba, depth, fog)
+        empty = depth >= BACKGROUND
+        rows = np.flatnonzero(empty.any(axis=1))
+        if len(rows):
+            top, bottom = int(rows[0]), int(rows[-1]) + 1
+            words = rgba.view(np.uint32)[..., 0]
+            np.copyto(words[top:bottom], self._sky(top, bottom, axes, sky, fog), where=empty[top:bottom])
+
+    def _draw_fog(self, rgba: npt.NDArray[np.uint8], depth: Float, fog: Fog) -> None:
+        step, index, (kept, added) = self._step, self._index[0], self._word
+        np.multiply(depth, self._span, out=step)
+        step += self._fixed
+        np.divide(self._far_steps, step, out=step)
+        np.copyto(index, step, casting="unsafe")
+        share, color = _fog_tables(fog, self._farthest)
+        share.take(index, out=kept, mode="clip")
+        color.take(index, out=added, mode="clip")
+        bytes_kept = kept.view(np.uint8).reshape(rgba.shape)
+        cv2.multiply(rgba, bytes_kept, dst=rgba, scale=1.0 / 255.0)
+        cv2.add(rgba, added.view(np.uint8).reshape(rgba.shape), dst=rgba)
+
+    def _sky(self, top: int, bottom: int, axes: Axes, sky: Sky, fog: Fog) -> Words:
+        """(bottom - top, W) the sky's colours in these rows, whatever stands before it."""
+        width = self._shape[1]
+        part = slice(top * width, bottom * width)
+        shape = (bottom - top, width)
+        direction = self._direction[:, part]
+        np.matmul(np.array(axes, dtype=np.float32).T, self._rays[:, part], out=direction)
+        east, north, up = direction
+        np.maximum(up, 0.0, out=up)
+        index: npt.NDArray[np.intp] = self._index[0, top:bottom]
+        np.multiply(up.reshape(shape), np.float32(_RISES - 1), out=index, casting="unsafe")
+        if sky.cloud_cover > 0.0:
+            # A flat layer of clouds: a ray meets it the further out the lower it points.
+            stretch = self._stretch[part]
+            np.add(up, np.float32(_CLOUD_CURVE), out=stretch)
+            np.divide(np.float32(_CLOUD_SCALE), stretch, out=stretch)
+            east *= stretch
+            north *= stretch
+            index += self._clouds(east.reshape(shape), north.reshape(shape), top, bottom, sky)
+        words: Words = self._word[0, top:bottom]
+        _sky_table(sky, fog).take(index, out=words, mode="clip")
+        return words
+
+    def _clouds(self, east: Float, north: Float, top: int, bottom: int, sky: Sky) -> npt.NDArray[np.integer[Any]]:
+        """What cloud adds to the index into the sky's table, where rays meet the layer at these pixels."""
+        square, offsets = _cloud_square(sky.seed, sky.cloud_cover)
+        if self._smooth:
+            level = cv2.remap(square, east, north, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            return _cloud_offsets(level)
+        index: npt.NDArray[np.intp] = self._index[1, top:bottom]
+        columns: npt.NDArray[np.intp] = self._index[2, top:bottom]
+        for values, out in ((north, index), (east, columns)):
+            values += _WHOLE_SQUARES  # positive, so that the cast rounds everything the same way
+            np.copyto(out, values, casting="unsafe")
+            out &= _TILE - 1
+        index *= _TILE
+        index += columns
+        return offsets.take(index)
+
+
+def pixel_rays(width: int, height: int, horizontal_fov: float) -> tuple[Doubles, Doubles]:
+    """(H, W, 3) unit rays through the pixels' centres (right, up, forward), and (H, W) their length at depth 1."""
+    focal = 0.5 * width / math.tan(0.5 * horizontal_fov)  # pixels
+    right = (np.arange(width) + 0.5 - 0.5 * width) / focal
+    up = (0.5 * height - 0.5 - np.arange(height)) / focal
+    rays = np.stack(np.broadcast_arrays(right[None, :], up[:, None], 1.0), axis=-1)
+    length = np.sqrt((rays * rays).sum(axis=-1))
+    return rays / length[..., None], length
+
+
+@lru_cache(maxsize=16)
+def _fog_tables(fog: Fog, farthest: float) -> tuple[Words, Words]:
+    """What fog leaves of a colour, and what it adds to it, by distance in steps: two tables of pixels."""
+    distance = np.arange(_FOG_STEPS) * (farthest / (_FOG_STEPS - 2))
+    clear = np.exp(-fog.density * distance)[:, None]
+    kept = np.broadcast_to(clear, (_FOG_STEPS, 3))
+    return _words(kept), _words((1.0 - clear) * np.array(fog.color))
+
+
+@lru_cache(maxsize=16)
+def _sky_table(sky: Sky, fog: Fog) -> Words:
+    """(_COVERS * _RISES,) pixels: the sky's colour by amount of cloud, then by sine of elevation."""
+    rise = np.linspace(0.0, 1.0, _RISES)[:, None]
+    zenith, horizon = np.array(sky.zenith_color), np.array(sky.horizon_color)
+    clear = horizon + (zenith - horizon) * (1.0 - np.exp(-rise / 0.3)) / (1.0 - math.exp(-1.0 / 0.3))
+    cloud = 0.3 * horizon + 0.7 * max(float(horizon.max()), 0.55)
+    cover = np.linspace(0.0, 1.0, _COVERS)[:, None, None] * np.clip(rise / 0.15, 0.0, 1.0)  # melt at the horizon
+    colors = clear + (cloud - clear) * cover
+    through = np.exp(-fog.density * FOG_CEILING / np.maximum(rise, 1e-6))
+    return _words((np.array(fog.color) + (colors - np.array(fog.color)) * through).reshape(-1, 3))
+
+
+@lru_cache(maxsize=4)
+def _cloud_square(seed: int, cover: float) -> tuple[Float, npt.NDArray[np.intp]]:
+    """(_TILE, _TILE) amount of cloud, 0 to 1, and the same as offsets in the sky's table; the edges meet."""
+    rng = np.random.default_rng(seed)
+    noise = np.zeros((_TILE, _TILE))
+    for cells, weight in ((4, 1.0), (8, 0.7), (16, 0.4), (32, 0.2)):
+        # Three rows and columns more on each side let the cubic interpolation see across the edges.
+        wrapped = np.pad(rng.random((cells, cells)), 3, mode="wrap")
+        size = _TILE // cells
+        large = cv2.resize(wrapped, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
+        noise += weight * large[3 * size : 3 * size + _TILE, 3 * size : 3 * size + _TILE]
+    threshold = np.quantile(noise, 1.0 - cover)
+    soft = 0.6 * noise.std()
+    amount = np.clip((noise - threshold) / soft, 0.0, 1.0).astype(np.float32)
+    return amount, _cloud_offsets(amount)
+
+
+def _cloud_offsets(amount: Float) -> npt.NDArray[np.intp]:
+    """The offset in the sky's table of each amount of cloud."""
+    return np.rint(amount * np.float32(_COVERS - 1)).astype(np.intp) * _RISES
+
+
+def _words(colors: Doubles) -> Words:
+    """(n,) pixels of (n, 3) colours from 0 to 1."""
+    pixels = np.full((len(colors), 4), 255, dtype=np.uint8)
+    pixels[:, :3] = np.rint(255.0 * np.clip(colors, 0.0, 1.0))
+    return pixels.view(np.uint32)[:, 0]

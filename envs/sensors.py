@@ -1,0 +1,133 @@
+"""The simulated camera: PyBullet's TinyRenderer, with sky and fog drawn from depth afterwards."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pybullet
+
+from navstack.contract import CameraSpec, Image, Vector3
+from navstack.envs.atmosphere import Atmosphere, Axes
+from navstack.envs.worlds.scene import Scene
+
+NEAR = 0.05  # m
+FAR = 250.0  # m: beyond the edge of every ground
+
+Quaternion = tuple[float, float, float, float]  # x, y, z, w
+Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]  # (H, W, 4) RGBA, (H, W) depth buffer
+
+
+class Camera:
+    """A forward-looking pinhole camera on one physics server."""
+
+    def __init__(self, client: int, spec: CameraSpec) -> None:
+        self.client, self.spec = client, spec
+        self._projection = projection_matrix(spec.horizontal_fov, spec.width, spec.height)
+        self._atmosphere = Atmosphere(spec.width, spec.height, spec.horizontal_fov, NEAR, FAR)
+
+    def render(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Image:
+        """What the camera sees: (H, W, 3) uint8 RGB, a fresh array.
+
+        Args:
+            position_enu: of the camera, in m.
+            orientation: of the body that carries it, FLU into ENU.
+            scene: the world, for its light, sky and fog.
+        """
+        axes = camera_axes(orientation, self.spec.pitch)
+        rgba, depth = self._picture(position_enu, axes, scene)
+        self._atmosphere.draw(rgba, depth, axes, scene.sky, scene.fog)
+        image: Image = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+        return image
+
+    def bare_image(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Picture:
+        """The renderer's picture alone: the floor that the benchmark measures against."""
+        return self._picture(position_enu, camera_axes(orientation, self.spec.pitch), scene)
+
+    def _picture(self, position_enu: Vector3, axes: Axes, scene: Scene) -> Picture:
+        return _render(
+            self.client, self.spec.width, self.spec.height, view_matrix(position_enu, axes), self._projection,
+            scene, shadow=0,
+        )  # fmt: skip
+
+
+def chase_view(
+    client: int, position_enu: Vector3, yaw: float, scene: Scene, width: int = 640, height: int = 360
+) -> Image:
+    """The drone and where it is flying to, from behind and above: (height, width, 3) uint8 RGB, with shadows."""
+    back, above, down = 2.6, 1.0, math.radians(-12.0)
+    eye = (
+        position_enu[0] - back * math.cos(yaw), position_enu[1] - back * math.sin(yaw), position_enu[2] + above,
+    )  # fmt: skip
+    axes = camera_axes((0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0)), down)
+    fov, scale = math.radians(70.0), 2  # twice the size and averaged: the renderer does not smooth edges
+    rgba, depth = _render(
+        client, scale * width, scale * height, view_matrix(eye, axes),
+        projection_matrix(fov, width, height), scene, shadow=1,
+    )  # fmt: skip
+    _chase_atmosphere(scale * width, scale * height, fov).draw(rgba, depth, axes, scene.sky, scene.fog)
+    image = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _chase_atmosphere(width: int, height: int, fov: float) -> Atmosphere:
+    return Atmosphere(width, height, fov, NEAR, FAR, smooth=True)
+
+
+def _render(
+    client: int, width: int, height: int, view: list[float], projection: list[float], scene: Scene, shadow: int
+) -> Picture:
+    light = scene.light
+    picture: tuple[Any, ...] = pybullet.getCameraImage(
+        width, height, view, projection,
+        lightDirection=light.direction_enu, lightColor=light.color, lightDistance=60.0, shadow=shadow,
+        lightAmbientCoeff=light.ambient, lightDiffuseCoeff=light.diffuse, lightSpecularCoeff=light.specular,
+        renderer=pybullet.ER_TINY_RENDERER, flags=pybullet.ER_NO_SEGMENTATION_MASK, physicsClientId=client,
+    )  # fmt: skip
+    return picture[2], picture[3]
+
+
+def camera_axes(orientation: Quaternion, pitch: float) -> Axes:
+    """Right, up and forward of a camera that looks along the body's x axis, pitched up by `pitch` rad."""
+    x, y, z, w = orientation
+    forward = (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y))
+    right = (-2.0 * (x * y - w * z), -(1.0 - 2.0 * (x * x + z * z)), -2.0 * (y * z + w * x))
+    up = (2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y))
+    if pitch == 0.0:
+        return right, up, forward
+    c, s = math.cos(pitch), math.sin(pitch)
+    (fx, fy, fz), (ux, uy, uz) = forward, up
+    return (
+        right,
+        (c * ux - s * fx, c * uy - s * fy, c * uz - s * fz),
+        (c * fx + s * ux, c * fy + s * uy, c * fz + s * uz),
+    )
+
+
+def view_matrix(eye: Vector3, axes: Axes) -> list[float]:
+    """OpenGL's view matrix, column by column."""
+    (rx, ry, rz), (ux, uy, uz), (fx, fy, fz) = axes
+    x, y, z = eye
+    return [
+        rx, ux, -fx, 0.0, ry, uy, -fy, 0.0, rz, uz, -fz, 0.0,
+        -(rx * x + ry * y + rz * z), -(ux * x + uy * y + uz * z), fx * x + fy * y + fz * z, 1.0,
+    ]  # fmt: skip
+
+
+def projection_matrix(horizontal_fov: float, width: int, height: int) -> list[float]:
+    """OpenGL's projection matrix for square pixels, column by column.
+
+    TinyRenderer looks through the lower left corner of each pixel; half a pixel's shift makes it the centre,
+    so that a mirrored world gives the mirrored picture.
+    """
+    scale = 1.0 / math.tan(0.5 * horizontal_fov)
+    depth = -(FAR + NEAR) / (FAR - NEAR)
+    return [
+        scale, 0.0, 0.0, 0.0, 0.0, scale * width / height, 0.0, 0.0,
+        1.0 / width, 1.0 / height, depth, -1.0, 0.0, 0.0, -2.0 * FAR * NEAR / (FAR - NEAR), 0.0,
+    ]  # fmt: skip

@@ -1,0 +1,356 @@
+"""From specification to PyBullet: one seed makes one exact world, in as few bodies as can be.
+
+All static objects are one mesh with one texture atlas (few draw calls) that is also the collision shape (one
+compound is several times faster to step than many bodies); ground, targets and, where there is one, the path
+are a body each.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pybullet
+
+from navstack.contract import Image, Vector3
+from navstack.envs.worlds.layout import Layout, TargetPlacement
+from navstack.envs.worlds.meshes import Mesh, MeshBuilder
+from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
+from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
+from navstack.envs.worlds.spec import ObjectSpec, Room, Texture, WorldSpec
+from navstack.envs.worlds.textures import draw_color, image_texture, make_texture
+from navstack.errors import InputError
+
+GROUND_HALF = 120.0  # m
+GROUND_PIXELS = 128
+TILE_PIXELS = 48
+ATLAS_SIDE = 6  # tiles
+VARIANTS = 3  # materials of each kind of object in one world
+PLACEMENT_TRIES = 400
+
+TARGET_HEIGHT = {"chair": 1.1, "barrel": 1.05, "cone": 1.2, "box": 1.0, "ball": 1.1}  # m
+TARGET_VARIATION = 0.08  # each way
+
+
+def sample_target(spec: WorldSpec, rng: np.random.Generator) -> tuple[str, float]:
+    """Kind and height (m) of a target of this world."""
+    kind = spec.targets.kinds[rng.integers(len(spec.targets.kinds))]
+    return kind, TARGET_HEIGHT[kind] * rng.uniform(1.0 - TARGET_VARIATION, 1.0 + TARGET_VARIATION)
+
+
+def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Generator) -> Scene:
+    """Build one exact world on an empty physics server.
+
+    Raises InputError when the world asks for more objects than fit.
+    """
+    place_rng, look_rng, air_rng = rng.spawn(3)
+    plan = _Plan(spec, layout)
+    plan.scatter(place_rng)
+    ground = _build_ground(client, spec, layout, look_rng)
+    statics = plan.build(client, look_rng)
+    targets = tuple(_build_target(client, target, look_rng) for target in layout.targets)
+    obstacles = plan.cylinders + [(t.x, t.y, 0.6 * t.size, t.size) for t in layout.targets]
+    return Scene(
+        ground=ground[0],
+        statics=(*ground[1:], *statics),
+        targets=targets,
+        obstacles=np.array(obstacles, dtype=np.float64).reshape(-1, 4),
+        light=_light(spec, air_rng),
+        sky=_sky(spec, air_rng),
+        fog=_fog(spec, air_rng),
+        wind_enu=_wind(spec, air_rng),
+    )
+
+
+@dataclass(slots=True)
+class _Placed:
+    spec: ObjectSpec
+    x: float
+    y: float
+    yaw: float
+    size: Size
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Where everything stands, before anything is built."""
+
+    spec: WorldSpec
+    layout: Layout
+    placed: list[_Placed] = field(default_factory=list)
+    room: tuple[float, float] | None = None  # half size and height, m
+
+    @property
+    def cylinders(self) -> list[tuple[float, float, float, float]]:
+        """Bounding cylinders: x, y, radius, height."""
+        found = [(p.x, p.y, p.size.radius, p.size.height) for p in self.placed]
+        if self.room is not None:
+            half, height = self.room
+            cx, cy = self.layout.center
+            steps = np.arange(-half, half + 1.0, 1.0)
+            for s in steps:
+                found += [(cx + s, cy + t, 0.6, height) for t in (-half, half)]
+                found += [(cx + t, cy + s, 0.6, height) for t in (-half, half)]
+        return found
+
+    def scatter(self, rng: np.random.Generator) -> None:
+        """Draw how many of each kind stand where. Raises InputError where they do not fit."""
+        if self.spec.room is not None:
+            half = float(rng.uniform(*self.spec.room.half_size))
+            self.room = (half, float(rng.uniform(*self.spec.room.height)))
+        radius = self.layout.radius
+        area = (2.0 * self.room[0]) ** 2 if self.room else math.pi * radius**2
+        for kind in (*self.spec.objects, *self.spec.distractors):
+            if kind.count is not None:
+                number = int(rng.integers(kind.count[0], kind.count[1] + 1))
+            else:
+                assert kind.density is not None
+                number = round(rng.uniform(*kind.density) * area / 100.0)
+            for done in range(number):
+                self._place(kind, done, number, rng)
+
+    def _place(self, kind: ObjectSpec, done: int, number: int, rng: np.random.Generator) -> None:
+        height = float(rng.uniform(*kind.height))
+        width = float(rng.uniform(*kind.width) if kind.width else height * rng.uniform(*ASPECT[kind.kind]))
+        size, yaw = Size(height, width), float(rng.uniform(-math.pi, math.pi))
+        for _ in range(PLACEMENT_TRIES):
+            x, y = self._draw_place(kind, rng)
+            if self._free(x, y, size.radius):
+                self.placed.append(_Placed(kind, x, y, yaw, size))
+                return
+        raise InputError(
+            f"world '{self.spec.name}' asks for {number} of '{kind.kind}' and only {done} fit beside the way;"
+            " lower its density, count or width"
+        )
+
+    def _draw_place(self, kind: ObjectSpec, rng: np.random.Generator) -> tuple[float, float]:
+        cx, cy = self.layout.center
+        if kind.ring is not None:
+            away, angle = rng.uniform(*kind.ring), rng.uniform(-math.pi, math.pi)
+        elif self.room is not None:
+            x, y = rng.uniform(-self.room[0] + 0.5, self.room[0] - 0.5, size=2)
+            return cx + float(x), cy + float(y)
+        else:
+            away, angle = self.layout.radius * math.sqrt(rng.uniform()), rng.uniform(-math.pi, math.pi)
+        return cx + away * math.cos(angle), cy + away * math.sin(angle)
+
+    def _free(self, x: float, y: float, radius: float) -> bool:
+        if self.room is not None:
+            inside = self.room[0] - 0.3 - radius
+            if abs(x - self.layout.center[0]) > inside or abs(y - self.layout.center[1]) > inside:
+                return False
+        for corridor in self.layout.corridors:
+            if _distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1) < corridor.radius + radius:
+                return False
+        # Crowns may touch; trunks, boxes and houses may not stand in each other.
+        return all(math.hypot(x - p.x, y - p.y) > 0.75 * (radius + p.size.radius) for p in self.placed)
+
+    def build(self, client: int, rng: np.random.Generator) -> tuple[int, ...]:
+        """Merge everything that was placed into one body."""
+        atlas, builder = _Atlas(rng), MeshBuilder(ATLAS_SIDE)
+        materials: dict[int, list[tuple[int, int]]] = {}
+        for placed in self.placed:
+            kind = placed.spec
+            if id(kind) not in materials:
+                materials[id(kind)] = [atlas.material(kind) for _ in range(VARIANTS)]
+            main, accent = materials[id(kind)][rng.integers(VARIANTS)]
+            pen = Pen(builder, placed.x, placed.y, placed.yaw, main, accent)
+            draw(kind.kind, kind.file, pen, placed.size, rng)
+        if self.room is not None and self.spec.room is not None:
+            self._build_room(builder, atlas, self.spec.room)
+        merged = builder.merged()
+        return () if merged is None else (_static_body(client, merged, atlas.picture),)
+
+    def _build_room(self, builder: MeshBuilder, atlas: _Atlas, room: Room) -> None:
+        from navstack.envs.worlds.meshes import box
+
+        assert self.room is not None
+        (half, height), (cx, cy) = self.room, self.layout.center
+        tile = atlas.tile(str(room.textures[atlas.rng.integers(len(room.textures))]), draw_color(room.colors, atlas.rng))
+        panels = max(2, round(half / 4.0))  # panels, so that the texture repeats along the wall
+        step = 2.0 * half / panels
+        for k in range(panels):
+            s = -half + (k + 0.5) * step
+            for sign in (-1.0, 1.0):
+                builder.add(box(), (step, 0.3, height), 0.0, (cx + s, cy + sign * half, 0.0), tile)
+                builder.add(box(), (step, 0.3, height), math.pi / 2, (cx + sign * half, cy + s, 0.0), tile)
+
+
+class _Atlas:
+    """One square picture with a tile for each material."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.picture: Image = np.full((ATLAS_SIDE * TILE_PIXELS, ATLAS_SIDE * TILE_PIXELS, 3), 128, dtype=np.uint8)
+        self._used = 0
+
+    def material(self, kind: ObjectSpec) -> tuple[int, int]:
+        """Tiles of a kind's main and accent material; once the atlas is full, of one there already."""
+        names = [*kind.textures, *kind.texture_files]
+        main = self.tile(names[self.rng.integers(len(names))], draw_color(kind.colors, self.rng))
+        # Drawn even where no accent is used: what follows must not depend on the shape.
+        accent = self.tile("plain" if self.rng.random() < 0.5 else "noise", draw_color(kind.accents, self.rng))
+        return main, accent
+
+    def tile(self, name: str, color: Vector3) -> int:
+        """The number of a new tile with this texture family or image file."""
+        number = self._used
+        if number >= ATLAS_SIDE**2:
+            return int(self.rng.integers(ATLAS_SIDE**2))
+        self._used += 1
+        row, column = divmod(number, ATLAS_SIDE)
+        if "." in name or "/" in name:
+            picture = image_texture(name, TILE_PIXELS)
+        else:
+            picture = make_texture(name, color, 0.4, TILE_PIXELS, self.rng)  # type: ignore[arg-type]
+        top, left = row * TILE_PIXELS, column * TILE_PIXELS
+        self.picture[top : top + TILE_PIXELS, left : left + TILE_PIXELS] = picture
+        return number
+
+
+def _distance_to_segment(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
+    dx, dy = x1 - x0, y1 - y0
+    length = dx * dx + dy * dy
+    share = max(0.0, min(1.0, ((x - x0) * dx + (y - y0) * dy) / length)) if length else 0.0
+    return math.hypot(x - x0 - share * dx, y - y0 - share * dy)
+
+
+def _static_body(client: int, mesh: Mesh, picture: Image) -> int:
+    vertices, indices = mesh.vertices.tolist(), mesh.faces.ravel().tolist()
+    collision = pybullet.createCollisionShape(
+        pybullet.GEOM_MESH, vertices=vertices, indices=indices, flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH,
+        physicsClientId=client,
+    )  # fmt: skip
+    return _textured_body(client, mesh, collision, picture)
+
+
+def _textured_body(client: int, mesh: Mesh, collision: int, picture: Image) -> int:
+    visual = pybullet.createVisualShape(
+        pybullet.GEOM_MESH, vertices=mesh.vertices.tolist(), indices=mesh.faces.ravel().tolist(),
+        uvs=mesh.uvs.tolist(), normals=mesh.normals.tolist(), rgbaColor=(1.0, 1.0, 1.0, 1.0),
+        physicsClientId=client,
+    )  # fmt: skip
+    body = pybullet.createMultiBody(0.0, collision, visual, physicsClientId=client)
+    pybullet.changeVisualShape(body, -1, textureUniqueId=_load_texture(client, picture), physicsClientId=client)
+    return int(body)
+
+
+def _load_texture(client: int, picture: Image) -> int:
+    """PyBullet takes textures from files only."""
+    path = _scratch() / f"{client}.png"
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return int(pybullet.loadTexture(str(path), physicsClientId=client))
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="navstack-textures-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _ground_picture(texture: Texture, rng: np.random.Generator) -> Image:
+    if texture.file is not None:
+        return image_texture(texture.file, 2 * GROUND_PIXELS)
+    assert texture.family is not None
+    return make_texture(texture.family, draw_color(texture.colors, rng), texture.contrast, GROUND_PIXELS, rng)
+
+
+def _build_ground(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
+    """The ground and, where the world draws one, a path across it."""
+    texture = spec.ground.textures[rng.integers(len(spec.ground.textures))]
+    plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
+    half = GROUND_HALF
+    mesh = _flat(layout.center, 0.0, 2.0 * half, 2.0 * half, 0.0, float(rng.uniform(*texture.tile)))
+    bodies = [_textured_body(client, mesh, plane, _ground_picture(texture, rng))]
+    path = spec.ground.path
+    if path is not None and rng.random() < path.probability:
+        texture = path.textures[rng.integers(len(path.textures))]
+        aside, yaw = rng.uniform(-8.0, 8.0), rng.uniform(-math.pi, math.pi)
+        middle = (layout.center[0] - aside * math.sin(yaw), layout.center[1] + aside * math.cos(yaw))
+        strip = _flat(middle, yaw, 1.6 * half, float(rng.uniform(*path.width)), 0.015, float(rng.uniform(*texture.tile)))
+        bodies.append(_textured_body(client, strip, -1, _ground_picture(texture, rng)))
+    return tuple(bodies)
+
+
+def _flat(
+    center: tuple[float, float], yaw: float, length: float, width: float, height: float, tile: float
+) -> Mesh:
+    """A rectangle facing up whose texture repeats every `tile` metres."""
+    unit = np.array(((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)))
+    flat = unit * (length, width)
+    turn = np.array(((math.cos(yaw), math.sin(yaw)), (-math.sin(yaw), math.cos(yaw))))
+    vertices = np.column_stack((flat @ turn + center, np.full(4, height)))
+    faces = np.array(((0, 1, 2), (0, 2, 3)), dtype=np.int32)
+    return Mesh(vertices, np.tile((0.0, 0.0, 1.0), (4, 1)), (unit + 0.5) * (length, width) / tile, faces)
+
+
+def _build_target(client: int, target: TargetPlacement, rng: np.random.Generator) -> int:
+    """A marker: saturated red, lightly worn."""
+    color = _target_red(rng)
+    builder = MeshBuilder(1)
+    pen = Pen(builder, target.x, target.y, target.yaw, 0, 0)
+    width = target.size * float(rng.uniform(*ASPECT[target.kind]))
+    draw(target.kind, None, pen, Size(target.size, width), rng)
+    mesh = builder.merged()
+    assert mesh is not None
+    picture = make_texture("noise", color, 0.12, TILE_PIXELS, rng)
+    # The second colour of a random family may be any: a marker's is a darker red.
+    shade = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    shade = 0.88 + 0.12 * (shade - shade.min()) / max(1.0, float(np.ptp(shade)))
+    worn = np.rint(255.0 * np.array(color) * shade[..., None]).astype(np.uint8)
+    collision = pybullet.createCollisionShape(
+        pybullet.GEOM_MESH, vertices=mesh.vertices.tolist(), indices=mesh.faces.ravel().tolist(),
+        flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH, physicsClientId=client,
+    )  # fmt: skip
+    return _textured_body(client, mesh, collision, worn)
+
+
+def _target_red(rng: np.random.Generator) -> Vector3:
+    import colorsys
+
+    hue = float(rng.uniform(-12.0, 12.0)) / 360.0
+    return colorsys.hsv_to_rgb(hue % 1.0, float(rng.uniform(0.82, 1.0)), float(rng.uniform(0.65, 0.95)))
+
+
+def _light(spec: WorldSpec, rng: np.random.Generator) -> Light:
+    light = spec.light
+    elevation, azimuth = math.radians(rng.uniform(*light.elevation)), rng.uniform(-math.pi, math.pi)
+    first, second = (np.array(light.colors[i]) for i in rng.integers(len(light.colors), size=2))
+    color = first + rng.uniform() * (second - first)
+    flat = math.cos(elevation)
+    return Light(
+        direction_enu=(flat * math.cos(azimuth), flat * math.sin(azimuth), math.sin(elevation)),
+        color=tuple(color.tolist()),
+        ambient=float(rng.uniform(*light.ambient)),
+        diffuse=float(rng.uniform(*light.diffuse)),
+        specular=float(rng.uniform(*light.specular)),
+    )
+
+
+def _sky(spec: WorldSpec, rng: np.random.Generator) -> Sky:
+    sky = spec.sky
+    return Sky(
+        zenith_color=draw_color(sky.zenith, rng),
+        horizon_color=draw_color(sky.horizon, rng),
+        cloud_cover=float(rng.uniform(*sky.clouds)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _fog(spec: WorldSpec, rng: np.random.Generator) -> Fog:
+    return Fog(color=draw_color(spec.fog.colors, rng), density=float(rng.uniform(*spec.fog.density)))
+
+
+def _wind(spec: WorldSpec, rng: np.random.Generator) -> Vector3:
+    speed, direction = rng.uniform(*spec.wind), rng.uniform(-math.pi, math.pi)
+    return (float(speed * math.cos(direction)), float(speed * math.sin(direction)), 0.0)
+
+
