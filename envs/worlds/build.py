@@ -8,6 +8,7 @@ are a body each.
 from __future__ import annotations
 
 import atexit
+import itertools
 import math
 import shutil
 import tempfile
@@ -34,6 +35,7 @@ TILE_PIXELS = 48
 ATLAS_SIDE = 6  # tiles
 VARIANTS = 3  # materials of each kind of object in one world
 PLACEMENT_TRIES = 400
+_NO_COLLISION = -1
 
 TARGET_HEIGHT = {"chair": 1.1, "barrel": 1.05, "cone": 1.2, "box": 1.0, "ball": 1.1}  # m
 TARGET_VARIATION = 0.08  # each way
@@ -166,7 +168,7 @@ class _Plan:
         if self.room is not None and self.spec.room is not None:
             self._build_room(builder, atlas, self.spec.room)
         merged = builder.merged()
-        return () if merged is None else (_static_body(client, merged, atlas.picture),)
+        return () if merged is None else (_textured_body(client, merged, atlas.picture),)
 
     def _build_room(self, builder: MeshBuilder, atlas: _Atlas, room: Room) -> None:
         from navstack.envs.worlds.meshes import box
@@ -222,20 +224,17 @@ def _distance_to_segment(x: float, y: float, x0: float, y0: float, x1: float, y1
     return math.hypot(x - x0 - share * dx, y - y0 - share * dy)
 
 
-def _static_body(client: int, mesh: Mesh, picture: Image) -> int:
+def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | None = None) -> int:
+    """A static body that looks like the mesh; it also collides like it where no collision shape is given."""
     vertices, indices = mesh.vertices.tolist(), mesh.faces.ravel().tolist()
-    collision = pybullet.createCollisionShape(
-        pybullet.GEOM_MESH, vertices=vertices, indices=indices, flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH,
-        physicsClientId=client,
-    )  # fmt: skip
-    return _textured_body(client, mesh, collision, picture)
-
-
-def _textured_body(client: int, mesh: Mesh, collision: int, picture: Image) -> int:
+    if collision is None:
+        collision = pybullet.createCollisionShape(
+            pybullet.GEOM_MESH, vertices=vertices, indices=indices, flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH,
+            physicsClientId=client,
+        )  # fmt: skip
     visual = pybullet.createVisualShape(
-        pybullet.GEOM_MESH, vertices=mesh.vertices.tolist(), indices=mesh.faces.ravel().tolist(),
-        uvs=mesh.uvs.tolist(), normals=mesh.normals.tolist(), rgbaColor=(1.0, 1.0, 1.0, 1.0),
-        physicsClientId=client,
+        pybullet.GEOM_MESH, vertices=vertices, indices=indices, uvs=mesh.uvs.tolist(),
+        normals=mesh.normals.tolist(), rgbaColor=(1.0, 1.0, 1.0, 1.0), physicsClientId=client,
     )  # fmt: skip
     body = pybullet.createMultiBody(0.0, collision, visual, physicsClientId=client)
     pybullet.changeVisualShape(body, -1, textureUniqueId=_load_texture(client, picture), physicsClientId=client)
@@ -243,10 +242,15 @@ def _textured_body(client: int, mesh: Mesh, collision: int, picture: Image) -> i
 
 
 def _load_texture(client: int, picture: Image) -> int:
-    """PyBullet takes textures from files only."""
-    path = _scratch() / f"{client}.png"
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return int(pybullet.loadTexture(str(path), physicsClientId=client))
+    """PyBullet takes textures from files only, and takes a file name it has seen for the same texture."""
+    path = _scratch() / f"{next(_texture_numbers)}.bmp"
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    texture = int(pybullet.loadTexture(str(path), physicsClientId=client))
+    path.unlink()
+    return texture
+
+
+_texture_numbers = itertools.count()
 
 
 @lru_cache(maxsize=1)
@@ -269,14 +273,14 @@ def _build_ground(client: int, spec: WorldSpec, layout: Layout, rng: np.random.G
     plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
     half = GROUND_HALF
     mesh = _flat(layout.center, 0.0, 2.0 * half, 2.0 * half, 0.0, float(rng.uniform(*texture.tile)))
-    bodies = [_textured_body(client, mesh, plane, _ground_picture(texture, rng))]
+    bodies = [_textured_body(client, mesh, _ground_picture(texture, rng), plane)]
     path = spec.ground.path
     if path is not None and rng.random() < path.probability:
         texture = path.textures[rng.integers(len(path.textures))]
         aside, yaw = rng.uniform(-8.0, 8.0), rng.uniform(-math.pi, math.pi)
         middle = (layout.center[0] - aside * math.sin(yaw), layout.center[1] + aside * math.cos(yaw))
         strip = _flat(middle, yaw, 1.6 * half, float(rng.uniform(*path.width)), 0.015, float(rng.uniform(*texture.tile)))
-        bodies.append(_textured_body(client, strip, -1, _ground_picture(texture, rng)))
+        bodies.append(_textured_body(client, strip, _ground_picture(texture, rng), _NO_COLLISION))
     return tuple(bodies)
 
 
@@ -302,15 +306,10 @@ def _build_target(client: int, target: TargetPlacement, rng: np.random.Generator
     mesh = builder.merged()
     assert mesh is not None
     picture = make_texture("noise", color, 0.12, TILE_PIXELS, rng)
-    # The second colour of a random family may be any: a marker's is a darker red.
     shade = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     shade = 0.88 + 0.12 * (shade - shade.min()) / max(1.0, float(np.ptp(shade)))
     worn = np.rint(255.0 * np.array(color) * shade[..., None]).astype(np.uint8)
-    collision = pybullet.createCollisionShape(
-        pybullet.GEOM_MESH, vertices=mesh.vertices.tolist(), indices=mesh.faces.ravel().tolist(),
-        flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH, physicsClientId=client,
-    )  # fmt: skip
-    return _textured_body(client, mesh, collision, worn)
+    return _textured_body(client, mesh, worn)
 
 
 def _target_red(rng: np.random.Generator) -> Vector3:

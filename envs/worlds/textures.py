@@ -34,12 +34,13 @@ def draw_color(palette: Palette, rng: np.random.Generator) -> Vector3:
 
 def make_texture(family: Family, color: Vector3, contrast: float, size: int, rng: np.random.Generator) -> Image:
     """(size, size, 3) uint8 RGB that tiles. `contrast` from 0 to 1 is how far the second colour lies."""
+    wild = family == "any"
     if family == "any":
         family = RANDOM_FAMILIES[rng.integers(len(RANDOM_FAMILIES))]
     mix = FAMILIES[family](size, rng)[..., None]
     base = np.array(color)
     other = np.clip(base * (1.0 - contrast * rng.uniform(0.5, 1.0)), 0.0, 1.0)
-    if family in RANDOM_FAMILIES and rng.random() < 0.5:
+    if wild and rng.random() < 0.5:
         second = np.array(draw_color("any", rng))
         other = base + min(1.0, 1.5 * contrast) * (second - base)
         if is_target_red(tuple(other.tolist())):
