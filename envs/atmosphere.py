@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from navstack.envs.worlds.scene import Fog, Sky
 
 Float = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 Words = npt.NDArray[np.uint32]  # pixels, RGBA in memory order
 Axes = tuple[Vector3, Vector3, Vector3]  # a camera's right, up and forward directions in ENU
 
@@ -99,7 +99,7 @@ class Atmosphere:
         np.matmul(np.array(axes, dtype=np.float32).T, self._rays[:, part], out=direction)
         east, north, up = direction
         np.maximum(up, 0.0, out=up)
-        index: npt.NDArray[np.intp] = self._index[0, top:bottom]
+        index: Indices = self._index[0, top:bottom]
         np.multiply(up.reshape(shape), np.float32(_RISES - 1), out=index, casting="unsafe")
         if sky.cloud_cover > 0.0:
             # A flat layer of clouds: a ray meets it the further out the lower it points.
@@ -113,14 +113,14 @@ class Atmosphere:
         _sky_table(sky, fog).take(index, out=words, mode="clip")
         return words
 
-    def _clouds(self, east: Float, north: Float, top: int, bottom: int, sky: Sky) -> npt.NDArray[np.integer[Any]]:
+    def _clouds(self, east: Float, north: Float, top: int, bottom: int, sky: Sky) -> Indices:
         """What cloud adds to the index into the sky's table, where rays meet the layer at these pixels."""
         square, offsets = _cloud_square(sky.seed, sky.cloud_cover)
         if self._smooth:
             level = cv2.remap(square, east, north, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             return _cloud_offsets(level)
-        index: npt.NDArray[np.intp] = self._index[1, top:bottom]
-        columns: npt.NDArray[np.intp] = self._index[2, top:bottom]
+        index: Indices = self._index[1, top:bottom]
+        columns: Indices = self._index[2, top:bottom]
         for values, out in ((north, index), (east, columns)):
             values += _WHOLE_SQUARES  # positive, so that the cast rounds everything the same way
             np.copyto(out, values, casting="unsafe")
@@ -131,7 +131,7 @@ class Atmosphere:
 
 
 def pixel_rays(width: int, height: int, horizontal_fov: float) -> tuple[Doubles, Doubles]:
-    """(H, W, 3) unit rays through the pixels' centres (right, up, forward), and (H, W) their length at depth 1."""
+    """(H, W, 3) unit rays through the pixels' centres (right, up, forward); (H, W) lengths at depth 1."""
     focal = 0.5 * width / math.tan(0.5 * horizontal_fov)  # pixels
     right = (np.arange(width) + 0.5 - 0.5 * width) / focal
     up = (0.5 * height - 0.5 - np.arange(height)) / focal
@@ -156,14 +156,15 @@ def _sky_table(sky: Sky, fog: Fog) -> Words:
     zenith, horizon = np.array(sky.zenith_color), np.array(sky.horizon_color)
     clear = horizon + (zenith - horizon) * (1.0 - np.exp(-rise / 0.3)) / (1.0 - math.exp(-1.0 / 0.3))
     cloud = 0.3 * horizon + 0.7 * max(float(horizon.max()), 0.55)
-    cover = np.linspace(0.0, 1.0, _COVERS)[:, None, None] * np.clip(rise / 0.15, 0.0, 1.0)  # melt at the horizon
+    melting = np.clip(rise / 0.15, 0.0, 1.0)  # into the horizon
+    cover = np.linspace(0.0, 1.0, _COVERS)[:, None, None] * melting
     colors = clear + (cloud - clear) * cover
     through = np.exp(-fog.density * FOG_CEILING / np.maximum(rise, 1e-6))
     return _words((np.array(fog.color) + (colors - np.array(fog.color)) * through).reshape(-1, 3))
 
 
 @lru_cache(maxsize=4)
-def _cloud_square(seed: int, cover: float) -> tuple[Float, npt.NDArray[np.intp]]:
+def _cloud_square(seed: int, cover: float) -> tuple[Float, Indices]:
     """(_TILE, _TILE) amount of cloud, 0 to 1, and the same as offsets in the sky's table; the edges meet."""
     rng = np.random.default_rng(seed)
     noise = np.zeros((_TILE, _TILE))
@@ -179,7 +180,7 @@ def _cloud_square(seed: int, cover: float) -> tuple[Float, npt.NDArray[np.intp]]
     return amount, _cloud_offsets(amount)
 
 
-def _cloud_offsets(amount: Float) -> npt.NDArray[np.intp]:
+def _cloud_offsets(amount: Float) -> Indices:
     """The offset in the sky's table of each amount of cloud."""
     return np.rint(amount * np.float32(_COVERS - 1)).astype(np.intp) * _RISES
 

@@ -12,11 +12,16 @@ import numpy.typing as npt
 import pybullet
 
 from navstack.contract import CameraSpec, Image, Vector3
-from navstack.envs.atmosphere import Atmosphere, Axes
+from navstack.envs.atmosphere import Atmosphere, Axes, pixel_rays
+from navstack.envs.shadows import SUN_FAR, SUN_NEAR, SunView, shade
 from navstack.envs.worlds.scene import Scene
 
 NEAR = 0.05  # m
 FAR = 250.0  # m: beyond the edge of every ground
+CHASE_BACK, CHASE_ABOVE = 2.4, 0.9  # m from the drone to the chase camera
+CHASE_PITCH, CHASE_FOV = math.radians(-10.0), math.radians(70.0)
+SUN_AHEAD, SUN_RADIUS = 10.0, 20.0  # m: shadows are cast in a ball around a point ahead of the drone
+SUN_PIXELS = 768
 
 Quaternion = tuple[float, float, float, float]  # x, y, z, w
 Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]  # (H, W, 4) RGBA, (H, W) depth buffer
@@ -41,8 +46,7 @@ class Camera:
         axes = camera_axes(orientation, self.spec.pitch)
         rgba, depth = self._picture(position_enu, axes, scene)
         self._atmosphere.draw(rgba, depth, axes, scene.sky, scene.fog)
-        image: Image = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
-        return image
+        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
     def bare_image(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Picture:
         """The renderer's picture alone: the floor that the benchmark measures against."""
@@ -51,41 +55,71 @@ class Camera:
     def _picture(self, position_enu: Vector3, axes: Axes, scene: Scene) -> Picture:
         return _render(
             self.client, self.spec.width, self.spec.height, view_matrix(position_enu, axes), self._projection,
-            scene, shadow=0,
+            scene,
         )  # fmt: skip
 
 
 def chase_view(
     client: int, position_enu: Vector3, yaw: float, scene: Scene, width: int = 640, height: int = 360
 ) -> Image:
-    """The drone and where it is flying to, from behind and above: (height, width, 3) uint8 RGB, with shadows."""
-    back, above, down = 2.6, 1.0, math.radians(-12.0)
-    eye = (
-        position_enu[0] - back * math.cos(yaw), position_enu[1] - back * math.sin(yaw), position_enu[2] + above,
-    )  # fmt: skip
-    axes = camera_axes((0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0)), down)
-    fov, scale = math.radians(70.0), 2  # twice the size and averaged: the renderer does not smooth edges
+    """The drone and where it is flying to, from behind and above: (height, width, 3) uint8 RGB.
+
+    With shadows, and rendered at twice the size, because the renderer does not smooth edges: about as slow as
+    it is good to look at.
+    """
+    east, north, up = position_enu
+    c, s = math.cos(yaw), math.sin(yaw)
+    eye = (east - CHASE_BACK * c, north - CHASE_BACK * s, up + CHASE_ABOVE)
+    axes = camera_axes((0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0)), CHASE_PITCH)
+    wide, high = 2 * width, 2 * height
     rgba, depth = _render(
-        client, scale * width, scale * height, view_matrix(eye, axes),
-        projection_matrix(fov, width, height), scene, shadow=1,
-    )  # fmt: skip
-    _chase_atmosphere(scale * width, scale * height, fov).draw(rgba, depth, axes, scene.sky, scene.fog)
+        client, wide, high, view_matrix(eye, axes), projection_matrix(CHASE_FOV, wide, high), scene
+    )
+    middle = (east + SUN_AHEAD * c, north + SUN_AHEAD * s, 0.0)
+    _cast_shadows(client, rgba, depth, eye, axes, SunView(middle, SUN_RADIUS, scene.light), scene)
+    _chase_atmosphere(wide, high).draw(rgba, depth, axes, scene.sky, scene.fog)
     image = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
+def _cast_shadows(
+    client: int,
+    rgba: npt.NDArray[np.uint8],
+    depth: npt.NDArray[np.float32],
+    eye: Vector3,
+    axes: Axes,
+    sun: SunView,
+    scene: Scene,
+) -> None:
+    """Darken in place what the sun does not see; at half the picture's resolution."""
+    projection = projection_matrix(sun.fov, SUN_PIXELS, SUN_PIXELS, SUN_NEAR, SUN_FAR)
+    _, sun_depth = _render(client, SUN_PIXELS, SUN_PIXELS, view_matrix(sun.eye, sun.axes), projection, scene)
+    height, width = depth.shape
+    rays = _chase_rays(width, height)
+    distance = (FAR * NEAR) / (FAR - (FAR - NEAR) * depth[::2, ::2])
+    points = np.tensordot(np.array(axes, dtype=np.float32).T, rays, axes=1) * distance
+    shade(rgba, points, sun.lit_share(points, eye, sun_depth), scene.light)
+
+
 @lru_cache(maxsize=4)
-def _chase_atmosphere(width: int, height: int, fov: float) -> Atmosphere:
-    return Atmosphere(width, height, fov, NEAR, FAR, smooth=True)
+def _chase_rays(width: int, height: int) -> npt.NDArray[np.float32]:
+    """(3, H / 2, W / 2) rays at depth 1 through every second pixel: right, up, forward."""
+    rays, length = pixel_rays(width, height, CHASE_FOV)
+    return np.ascontiguousarray((rays * length[..., None])[::2, ::2].transpose(2, 0, 1), dtype=np.float32)
+
+
+@lru_cache(maxsize=4)
+def _chase_atmosphere(width: int, height: int) -> Atmosphere:
+    return Atmosphere(width, height, CHASE_FOV, NEAR, FAR, smooth=True)
 
 
 def _render(
-    client: int, width: int, height: int, view: list[float], projection: list[float], scene: Scene, shadow: int
+    client: int, width: int, height: int, view: list[float], projection: list[float], scene: Scene
 ) -> Picture:
     light = scene.light
     picture: tuple[Any, ...] = pybullet.getCameraImage(
         width, height, view, projection,
-        lightDirection=light.direction_enu, lightColor=light.color, lightDistance=60.0, shadow=shadow,
+        lightDirection=light.direction_enu, lightColor=light.color, shadow=0,
         lightAmbientCoeff=light.ambient, lightDiffuseCoeff=light.diffuse, lightSpecularCoeff=light.specular,
         renderer=pybullet.ER_TINY_RENDERER, flags=pybullet.ER_NO_SEGMENTATION_MASK, physicsClientId=client,
     )  # fmt: skip
@@ -119,15 +153,17 @@ def view_matrix(eye: Vector3, axes: Axes) -> list[float]:
     ]  # fmt: skip
 
 
-def projection_matrix(horizontal_fov: float, width: int, height: int) -> list[float]:
+def projection_matrix(
+    horizontal_fov: float, width: int, height: int, near: float = NEAR, far: float = FAR
+) -> list[float]:
     """OpenGL's projection matrix for square pixels, column by column.
 
     TinyRenderer looks through the lower left corner of each pixel; half a pixel's shift makes it the centre,
     so that a mirrored world gives the mirrored picture.
     """
     scale = 1.0 / math.tan(0.5 * horizontal_fov)
-    depth = -(FAR + NEAR) / (FAR - NEAR)
+    depth = -(far + near) / (far - near)
     return [
         scale, 0.0, 0.0, 0.0, 0.0, scale * width / height, 0.0, 0.0,
-        1.0 / width, 1.0 / height, depth, -1.0, 0.0, 0.0, -2.0 * FAR * NEAR / (FAR - NEAR), 0.0,
+        1.0 / width, 1.0 / height, depth, -1.0, 0.0, 0.0, -2.0 * far * near / (far - near), 0.0,
     ]  # fmt: skip
