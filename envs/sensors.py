@@ -20,8 +20,9 @@ NEAR = 0.05  # m
 FAR = 250.0  # m: beyond the edge of every ground
 CHASE_BACK, CHASE_ABOVE = 2.4, 0.9  # m from the drone to the chase camera
 CHASE_PITCH, CHASE_FOV = math.radians(-10.0), math.radians(70.0)
+CHASE_SCALE = 1.5  # pixels rendered for each one shown, along each side
 SUN_AHEAD, SUN_RADIUS = 10.0, 20.0  # m: shadows are cast in a ball around a point ahead of the drone
-SUN_PIXELS = 768
+SUN_PIXELS = 512
 
 Quaternion = tuple[float, float, float, float]  # x, y, z, w
 Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]  # (H, W, 4) RGBA, (H, W) depth buffer
@@ -64,14 +65,14 @@ def chase_view(
 ) -> Image:
     """The drone and where it is flying to, from behind and above: (height, width, 3) uint8 RGB.
 
-    With shadows, and rendered at twice the size, because the renderer does not smooth edges: about as slow as
-    it is good to look at.
+    With shadows, and rendered larger than asked for, because the renderer does not smooth edges: hundreds of
+    times the cost of the policy's picture, so do not take one where nobody looks.
     """
     east, north, up = position_enu
     c, s = math.cos(yaw), math.sin(yaw)
     eye = (east - CHASE_BACK * c, north - CHASE_BACK * s, up + CHASE_ABOVE)
     axes = camera_axes((0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0)), CHASE_PITCH)
-    wide, high = 2 * width, 2 * height
+    wide, high = round(CHASE_SCALE * width), round(CHASE_SCALE * height)
     rgba, depth = _render(
         client, wide, high, view_matrix(eye, axes), projection_matrix(CHASE_FOV, wide, high), scene
     )
