@@ -37,8 +37,11 @@ class Augmentation:
 
 
 def mirror(images: Images, commands: Commands) -> tuple[Images, Commands]:
-    """The window as a mirror shows it: a view of the images, and commands with left and yaw_rate reversed."""
-    return images[:, :, ::-1], commands * MIRRORED
+    """The window as a mirror shows it: fresh images, and commands with left and yaw_rate reversed."""
+    flipped = np.empty_like(images)
+    for frame, place in zip(images, flipped, strict=True):
+        cv2.flip(frame, 1, dst=place)  # fifteen times faster than copying a view with a negative stride
+    return flipped, commands * MIRRORED
 
 
 def tone_table(augmentation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -78,9 +81,10 @@ def _cut_out(images: Images, largest: int, rng: np.random.Generator) -> None:
 
 
 def _add_noise(images: Images, deviation: float, rng: np.random.Generator) -> None:
-    """Add pixel noise in place. One drawn field per frame, shifted, serves all its values: drawing is the cost."""
+    """Add pixel noise in place. All frames cut theirs from one drawn field, each elsewhere: drawing is the cost."""
     frame = images[0]
-    field = np.round(rng.standard_normal(2 * frame.size, dtype=np.float32) * deviation).astype(np.int16)
-    for image, start in zip(images, rng.integers(0, frame.size, len(images)), strict=True):
+    shifts = frame.size // 4
+    field = np.round(rng.standard_normal(frame.size + shifts, dtype=np.float32) * deviation).astype(np.int16)
+    for image, start in zip(images, rng.integers(0, shifts, len(images)), strict=True):
         noise = field[start : start + frame.size].reshape(frame.shape)
         cv2.add(image, noise, dst=image, dtype=cv2.CV_8U)

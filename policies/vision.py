@@ -49,18 +49,19 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, maps: int) -> None:
         super().__init__()
-        self.key = nn.Conv2d(channels, maps, 1)
-        self.value = nn.Conv2d(channels, maps, 1)
+        self.maps = maps
+        self.key_value = nn.Linear(channels, 2 * maps)
         y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
         x, y = x.reshape(-1), y.reshape(-1)
         self.register_buffer("position", torch.stack([x, y, x * x, y * y], dim=1), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Where each attention map looks, how widely, how strongly, and the value it sees there."""
-        key = self.key(maps).flatten(2)
+        cells = maps.permute(0, 2, 3, 1).flatten(1, 2)  # a view: maps stand in memory as channels_last
+        key, value = self.key_value(cells).transpose(1, 2).contiguous().split(self.maps, dim=1)
         attention = torch.softmax(key, dim=-1)
         where = (attention @ self.position).flatten(1)
-        what = (attention * self.value(maps).flatten(2)).sum(-1)
+        what = (attention * value).sum(-1)
         strength = torch.logsumexp(key, dim=-1)
         return torch.cat([where, what, strength], dim=1)
 
@@ -73,11 +74,11 @@ class Vision(nn.Module):
         self.feature_size = feature_size
         self.pixels = PixelConvolution(3, 16, 8, stride=4, padding=2)
         self.convolutions = nn.Sequential(
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(16, 32, 3, stride=2, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(32, 32, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         self.attention = SpatialAttention(32, height // 8, width // 8, maps)
         self.features = nn.Linear(6 * maps, feature_size)

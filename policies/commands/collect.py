@@ -1,0 +1,34 @@
+"""`navstack collect`: expert flights, one file each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Collect expert flights with disturbances, one safetensors file an episode.
+
+    The same seed gives the same episodes, whatever the number of workers. An interrupted collection goes on
+    where it stopped when the command is given again.
+    """
+
+    out: Path
+    """Folder for the episodes."""
+    env: str = "FlyToTarget"
+    """Task to fly."""
+    world: tuple[str, ...] = ("meadow", "forest", "mosaic")
+    """Worlds by name or by path of a world file, flown in turn. Dev and held-out worlds are refused."""
+    episodes: int = 100
+    """Number of episodes in the end, those already there included."""
+    seed: int = 0
+    """Seed of the whole collection."""
+    workers: int = 2
+    """Processes that fly."""
+
+    def __call__(self) -> int:
+        """Run the collection."""
+        from navstack.policies.imitation.command import run_collect
+
+        return run_collect(self)

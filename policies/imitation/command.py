@@ -1,0 +1,140 @@
+"""What `navstack collect`, `train` and `export` do with their arguments."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from navstack.errors import InputError
+from navstack.files import disk_errors, write_atomically
+from navstack.policies.imitation.config import CollectConfig, TrainConfig, preset
+
+if TYPE_CHECKING:
+    from navstack.policies.commands.collect import Collect
+    from navstack.policies.commands.export import Export
+    from navstack.policies.commands.train import Train
+
+
+def run_collect(arguments: Collect) -> int:
+    """Collect expert episodes. Raises InputError before anything flies, or when the disk is full."""
+    from navstack.policies.imitation.flyers import Flyers, collect
+    from navstack.policies.imitation.report import live_bar
+
+    if arguments.episodes < 1 or arguments.workers < 1:
+        raise InputError("--episodes and --workers must be at least 1")
+    config = CollectConfig(env=arguments.env, worlds=arguments.world, seed=arguments.seed)
+    check_worlds(config.env, config.worlds, "train")
+    folder, console = arguments.out, Console()
+    _open_collection(folder, config)
+    with Flyers(arguments.workers) as flyers, live_bar(console, "expert flies", arguments.episodes) as bar:
+        collected = collect(
+            folder, config, arguments.episodes, flyers, lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames")
+        )
+    console.print(f"{folder}: {collected}", highlight=False)
+    return 0
+
+
+def _open_collection(folder: Path, config: CollectConfig) -> None:
+    path = folder / "collect.json"
+    text = json.dumps(asdict(config), sort_keys=True, indent=1) + "\n"
+    if path.exists():
+        if path.read_text() != text:
+            raise InputError(f"{folder} holds another collection (see {path}); name another folder or remove it")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is no collection of episodes; name another folder or remove it")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
+
+
+def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> None:
+    """Make each world's environment once. Raises InputError for names that are unknown or not for this purpose."""
+    from gymnasium.error import Error
+
+    from navstack.policies.imitation.rollout import make_env
+    from navstack.timing import FrameTiming
+
+    if not worlds:
+        raise InputError("no world is named; give at least one (navstack worlds lists them)")
+    for world in worlds:
+        try:
+            make_env(env, world, purpose, FrameTiming()).close()
+        except Error as error:
+            raise InputError(f"task '{env}' not found ({error})") from error
+
+
+def train_config(arguments: Train) -> TrainConfig:
+    """The run that the arguments describe. Raises InputError where they contradict each other."""
+    cores = len(os.sched_getaffinity(0))
+    base = preset(arguments.preset)
+    dagger = base.dagger_episodes if arguments.dagger_episodes is None else arguments.dagger_episodes
+    share = (*base.expert_share, *[0.0] * len(dagger))[: len(dagger)]
+    return replace(
+        base,
+        collect=replace(base.collect, env=arguments.env, worlds=arguments.world, seed=arguments.seed),
+        network=arguments.network,
+        seed=arguments.seed,
+        dev_worlds=arguments.dev_world,
+        workers=arguments.workers or cores,
+        threads=arguments.threads or cores,
+        accelerator=arguments.accelerator,
+        expert_episodes=_given(arguments.expert_episodes, base.expert_episodes),
+        dagger_episodes=dagger,
+        expert_share=share,
+        steps=base.steps if arguments.steps is None else arguments.steps,
+        dev_episodes=_given(arguments.dev_episodes, base.dev_episodes),
+    )
+
+
+def _given(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value
+
+
+def run_train(arguments: Train) -> int:
+    """Train. Raises InputError before anything flies, or when the disk is full."""
+    config = train_config(arguments)
+    check_worlds(config.collect.env, config.collect.worlds, "train")
+    check_worlds(config.collect.env, config.dev_worlds, "dev")
+    # threads that wait for each other by spinning stall a machine that also flies; libgomp reads this once, when
+    # torch is loaded, and it changes no result
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from navstack.policies.imitation.run import train
+
+    console = Console()
+    result = train(arguments.out, config, console)
+    console.print(f"policy: {result}", highlight=False)
+    return 0
+
+
+def run_export(arguments: Export) -> int:
+    """Export a checkpoint. Raises InputError where there is none, or the output exists."""
+    from navstack.policies.export import export_policy, weights_hash
+    from navstack.policies.imitation.checkpoint import load_checkpoint, restore
+    from navstack.policies.imitation.config import config_from_json
+    from navstack.policies.imitation.results import run_card
+    from navstack.policies.network import NetworkSpec, build_network
+
+    if arguments.out.exists():
+        raise InputError(f"{arguments.out} exists; name another file or remove it")
+    checkpoint = load_checkpoint(find_checkpoint(arguments.checkpoint))
+    config = config_from_json(checkpoint.config)
+    spec = NetworkSpec(preset=config.network)
+    network = build_network(spec)
+    restore(checkpoint, network, None)
+    export_policy(network, run_card(config, network, spec, checkpoint.position.round), arguments.out)
+    print(f"{arguments.out}: {arguments.out.stat().st_size} bytes, weights {weights_hash(arguments.out)[:16]}")
+    return 0
+
+
+def find_checkpoint(folder: Path) -> Path:
+    """The newest checkpoint in a run's folder, or the one in a round's. Raises InputError where there is none."""
+    found = sorted([*folder.glob("checkpoint.safetensors"), *folder.glob("rounds/*/checkpoint.safetensors")])
+    if not found:
+        raise InputError(f"{folder} holds no checkpoint; give the folder of a training run, or one of its rounds")
+    return found[-1]

@@ -1,0 +1,137 @@
+"""What a training run is: everything that decides its result stands here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from navstack.errors import InputError, nearest
+from navstack.policies.augment import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class CollectConfig:
+    """How flights are flown for learning. Times in seconds of flight."""
+
+    env: str = "FlyToTarget"
+    worlds: tuple[str, ...] = ("meadow", "forest", "mosaic")  # flown in turn
+    seed: int = 0
+    slowest_hz: float = 10.0  # the frame rate is drawn per flight between these
+    fastest_hz: float = 40.0
+    drop: float = 0.6  # in half of the flights frames are lost with a probability drawn up to this
+    jitter: float = 0.2  # the frame interval's jitter is drawn up to this
+    sway: float = 0.25  # expert flights: deviation of the slow disturbance of the command, in limits
+    sway_time: float = 0.6  # s, its correlation time
+    kicks_per_second: float = 0.12  # expert flights: rate of bursts in which a random command is flown
+    kick_time: float = 0.8  # s, mean length of such a burst
+    calm_after: tuple[float, float] = (2.0, 10.0)  # s, drawn: then the expert finishes undisturbed
+    segment_time: float = 1.5  # s, mean length of the segments that learner or expert flies in DAgger
+    longest: float = 22.0  # s after which a flight is cut off
+    guard: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run. Equal configurations give equal results on equal machines."""
+
+    collect: CollectConfig = CollectConfig()
+    network: str = "cfc-strict"
+    seed: int = 0
+    expert_episodes: int = 160  # round 0
+    dagger_episodes: tuple[int, ...] = (80, 80, 80)  # rounds 1, 2, ...
+    expert_share: tuple[float, ...] = (0.3, 0.1, 0.0)  # of the segments of rounds 1, 2, ... the expert flies
+    steps: tuple[int, ...] = (1600, 1000, 1000, 2400)  # gradient steps after the episodes of each round
+    windows: int = 12  # a batch
+    frames: int = 32  # a window
+    burn_in: int = 6  # frames that only warm the state up, where a window does not begin at the start
+    learning_rate: float = 3e-3  # peak of round 0
+    later_rate: float = 2e-3  # peak of the rounds after it
+    weight_decay: float = 1e-3
+    clip: float = 1.0  # largest gradient norm
+    huber: float = 0.1  # errors (in limits) below this count quadratically, above linearly
+    augmentation: Augmentation = Augmentation()
+    dev_worlds: tuple[str, ...] = ("park", "farmland")
+    dev_episodes: int = 16  # in each dev world after each round
+    checkpoint_seconds: float = 10.0  # wall time between checkpoints; decides nothing but what a kill costs
+    workers: int = 2
+    threads: int = 2
+    accelerator: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check what belongs together. Raises InputError."""
+        rounds = 1 + len(self.dagger_episodes)
+        if len(self.steps) != rounds or len(self.expert_share) != rounds - 1:
+            raise InputError(
+                f"a run with {rounds - 1} DAgger rounds needs {rounds} numbers of steps and {rounds - 1} expert"
+                f" shares; found {len(self.steps)} and {len(self.expert_share)}"
+            )
+        if min(self.expert_episodes, *self.dagger_episodes, *self.steps, self.windows, self.frames) < 1:
+            raise InputError("episodes, steps, windows and frames must be at least 1")
+        if not 0 <= self.burn_in < self.frames:
+            raise InputError(f"burn_in is {self.burn_in}; it must be at least 0 and below frames ({self.frames})")
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds, the expert's included."""
+        return len(self.steps)
+
+    def episodes(self, round_: int) -> int:
+        """Number of episodes collected in a round."""
+        return self.expert_episodes if round_ == 0 else self.dagger_episodes[round_ - 1]
+
+
+PRESETS: dict[str, TrainConfig] = {
+    "quick": TrainConfig(),
+    "full": TrainConfig(
+        expert_episodes=400,
+        dagger_episodes=(200, 200, 200, 200, 200),
+        expert_share=(0.3, 0.15, 0.0, 0.0, 0.0),
+        steps=(4000, 3000, 3000, 4000, 4000, 16000),
+        dev_episodes=30,
+    ),
+}
+"""Training runs by name: `quick` is the demonstration's, `full` made the policies that ship."""
+
+
+def preset(name: str) -> TrainConfig:
+    """The preset with this name. Raises InputError that names the nearest one."""
+    if name not in PRESETS:
+        raise InputError(f"preset '{name}' not found{nearest(name, PRESETS)} (presets: {', '.join(PRESETS)})")
+    return PRESETS[name]
+
+
+# decide nothing about the result: a run may be resumed with others
+FREE = ("checkpoint_seconds", "workers")
+
+
+def config_to_json(config: TrainConfig) -> str:
+    """The configuration as JSON, keys sorted."""
+    return json.dumps(asdict(config), sort_keys=True, indent=1)
+
+
+def config_from_json(values: dict[str, Any]) -> TrainConfig:
+    """The configuration that `config_to_json` wrote. Raises InputError where it does not fit this version."""
+    try:
+        collect = CollectConfig(**_tuples(values["collect"]))
+        rest = _tuples(values)
+        return TrainConfig(**{**rest, "collect": collect, "augmentation": Augmentation(**values["augmentation"])})
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the run's configuration does not fit this version of navstack ({error})") from error
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def difference(config: TrainConfig, found: dict[str, Any]) -> str | None:
+    """The first setting in which a run found on disk differs, in words; None where it is the same run."""
+    wanted = json.loads(config_to_json(config))
+    for field in fields(TrainConfig):
+        have, want = found.get(field.name), wanted[field.name]
+        if field.name not in FREE and have != want:
+            if isinstance(have, dict) and isinstance(want, dict):
+                inner = next(key for key in sorted(want | have) if want.get(key) != have.get(key))
+                return f"{field.name}.{inner} is {have.get(inner)} there and {want.get(inner)} here"
+            return f"{field.name} is {have} there and {want} here"
+    return None

@@ -1,0 +1,139 @@
+"""Behaviour cloning: gradient steps on windows of episodes, restartable at any of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from navstack.errors import InputError
+from navstack.policies.imitation.config import TrainConfig
+from navstack.policies.imitation.dataset import Batch, WindowDataset
+from navstack.policies.imitation.streams import WEIGHTS, integer
+from navstack.policies.network import NetworkSpec, PolicyNetwork, build_network
+
+WARM_UP = 0.05  # share of a round's steps in which the learning rate rises
+LAST_RATE = 0.02  # of the peak, at the end of a round
+READ_AHEAD = 2  # batches prepared while the one before is learned
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one gradient step did."""
+
+    round: int
+    step: int  # gradient steps done in this round, this one included
+    loss: float
+    gradient_norm: float  # before clipping
+    learning_rate: float
+    frames: int
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """One cycle: a linear rise, then a half cosine down to LAST_RATE of the peak."""
+    rise = max(1, round(WARM_UP * steps))
+    if step < rise:
+        return peak * (step + 1) / rise
+    fall = (step - rise) / max(1, steps - rise)
+    return peak * (LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + math.cos(math.pi * fall)))
+
+
+def imitation_loss(command: Tensor, target: Tensor, limits: Tensor, weight: Tensor, huber: float) -> Tensor:
+    """Huber loss (scaled to slope 1) of (B, T, 4) commands counted in limits, over frames of weight (B, T)."""
+    loss = torch.nn.functional.smooth_l1_loss(command / limits, target / limits, beta=huber, reduction="none")
+    return (loss.mean(-1) * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+class Learner:
+    """A network and its optimiser on one device."""
+
+    def __init__(self, config: TrainConfig, spec: NetworkSpec) -> None:
+        """Draw fresh weights from the run's seed. Raises InputError for an unknown network or accelerator."""
+        torch.set_num_threads(config.threads)
+        torch.use_deterministic_algorithms(True)
+        torch.manual_seed(integer(config.seed, WEIGHTS))
+        try:
+            self._fabric = Fabric(accelerator=config.accelerator, devices=1)
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"accelerator '{config.accelerator}' cannot be used here: {error}") from error
+        self.config = config
+        self.network: PolicyNetwork = build_network(spec)
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self._module, self.optimizer = self._fabric.setup(self.network, optimizer)
+
+    def round(
+        self, dataset: WindowDataset, round_: int, done: int, after_step: Callable[[StepReport], None]
+    ) -> None:
+        """Take the round's gradient steps from `done` on. Raises InputError when the loss is not finite."""
+        config = self.config
+        steps = config.steps[round_]
+        peak = config.later_rate if round_ else config.learning_rate
+        for step, batch in zip(range(done, steps), _read_ahead(dataset, config, round_, done), strict=False):
+            rate = learning_rate(step, steps, peak)
+            loss, norm = self._step(batch, rate)
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"the loss is {loss} at step {step} of round {round_}; lower the learning rate ({peak:g})"
+                )
+            after_step(StepReport(round_, step + 1, loss, norm, rate, batch.dt.size))
+
+    def _step(self, batch: Batch, rate: float) -> tuple[float, float]:
+        image, dt, target, weight = self._fabric.to_device(
+            tuple(torch.from_numpy(a) for a in (batch.image, batch.dt, batch.target, batch.weight))
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        state = self.network.initial_state(len(dt)).to(dt.device)
+        command, _ = self._module(image, dt, state)
+        loss = imitation_loss(command, target, self.network.limits, weight, self.config.huber)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._fabric.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.optimizer.step()
+        return float(loss.detach()), float(norm)
+
+
+def _read_ahead(dataset: WindowDataset, config: TrainConfig, round_: int, first: int) -> Iterator[Batch]:
+    """Batches from `first` on, in order, prepared by a second thread while the learner computes."""
+    with ThreadPoolExecutor(1) as thread:
+
+        def submit(step: int) -> Future[Batch]:
+            return thread.submit(dataset.batch, config.windows, config.seed, round_, step)
+
+        pending = [submit(step) for step in range(first, min(first + READ_AHEAD, config.steps[round_]))]
+        for step in range(first, config.steps[round_]):
+            if step + READ_AHEAD < config.steps[round_]:
+                pending.append(submit(step + READ_AHEAD))
+            yield pending.pop(0).result()
+
+
+class Throughput:
+    """Frames a second over the wall time since the last question."""
+
+    def __init__(self) -> None:
+        self._since, self._frames = time.perf_counter(), 0
+
+    def add(self, frames: int) -> None:
+        """Count frames."""
+        self._frames += frames
+
+    def rate(self) -> float:
+        """Frames a second, and begin anew."""
+        now = time.perf_counter()
+        rate = self._frames / max(now - self._since, 1e-9)
+        self._since, self._frames = now, 0
+        return rate
+
+
+def mean(values: list[float]) -> float:
+    """Mean of a non-empty list."""
+    return float(np.mean(values))

@@ -1,0 +1,74 @@
+"""What a run says of its policies: dev figures and the card."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from navstack.contract import PolicyCard
+from navstack.errors import InputError
+from navstack.policies.export import policy_card
+from navstack.policies.imitation.config import TrainConfig, config_to_json
+from navstack.policies.network import NetworkSpec, PolicyNetwork
+from navstack.statistics import wilson_interval
+
+TARGET_KINDS = ("chair", "barrel", "cone", "box", "ball")  # the marker class that every training world shows
+
+
+def dev_row(config: TrainConfig, world: str, outcomes: Sequence[str]) -> dict[str, Any]:
+    """One row of a result table, as `navstack evaluate --json` writes it, but without wall time."""
+    counts = Counter(outcomes)
+    low, high = wilson_interval(counts["success"], len(outcomes))
+    return {
+        "policy": "policy.onnx",
+        "env": config.collect.env,
+        "world": world,
+        "perturb": "half with random frame timing",
+        "episodes": len(outcomes),
+        "successes": counts["success"],
+        "success_rate": counts["success"] / len(outcomes),
+        "ci_low": low,
+        "ci_high": high,
+        "collisions": counts["collision"],
+        "timeouts": counts["timeout"],
+        "seed": config.collect.seed,
+    }
+
+
+def success_rate(rows: Sequence[dict[str, Any]]) -> float:
+    """Success over all rows' flights."""
+    return float(sum(row["successes"] for row in rows) / sum(row["episodes"] for row in rows))
+
+
+def read_dev(path: Path) -> list[dict[str, Any]]:
+    """The rows of a dev.json. Raises InputError where it is broken."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text())
+        success_rate(rows)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: not the dev figures of a training run ({error}); remove it to fly them anew") from error
+    return rows
+
+
+def run_card(
+    config: TrainConfig,
+    network: PolicyNetwork,
+    spec: NetworkSpec,
+    round_: int,
+    evaluation: tuple[dict[str, Any], ...] = (),
+) -> PolicyCard:
+    """The card of the network after a round. It says nothing of paths, dates and machines."""
+    deciding = json.loads(config_to_json(config))
+    training = {
+        "by": "imitation of the task's expert: behaviour cloning, then DAgger",
+        "config": {key: value for key, value in deciding.items() if key not in ("workers", "checkpoint_seconds")},
+        "worlds": list(config.collect.worlds),
+        "round": round_,
+        "episodes": sum(config.episodes(number) for number in range(round_ + 1)),
+        "gradient_steps": sum(config.steps[: round_ + 1]),
+        "seed": config.seed,
+    }
+    return policy_card(network, spec, config.collect.env, TARGET_KINDS, training, evaluation)
