@@ -44,7 +44,7 @@ _VARIABLES = {
     _OUTCOMES[TIMEOUT]: "--timeout",
     _OTHER: "--muted",
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -220,7 +220,7 @@ def _smooth(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.floa
 def _svg(figure: Figure, salt: str) -> str:
     """The figure as an `<svg>` element whose colours are the page's variables and whose ids are its own."""
     stream = io.StringIO()
-    settings: dict[str, Any] = {"svg.hashsalt": salt}
+    settings: dict[Any, Any] = {"svg.hashsalt": salt}
     with matplotlib.rc_context(settings):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
