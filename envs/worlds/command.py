@@ -1,0 +1,69 @@
+"""What `navstack worlds` does with its arguments."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from navstack.envs.commands.worlds import Check, Preview
+from navstack.envs.worlds.spec import WorldSpec, load_world, world_names
+from navstack.errors import InputError
+
+SPLITS = ("train", "dev", "held-out")
+
+
+def list_worlds() -> int:
+    """Print the library, in the order of its splits."""
+    specs = sorted(map(load_world, world_names()), key=lambda spec: (SPLITS.index(spec.split), spec.name))
+    table = Table()
+    for column in ("world", "split", "description"):
+        table.add_column(column)
+    for spec in specs:
+        table.add_row(spec.name, spec.split, spec.description)
+    Console().print(table)
+    return 0
+
+
+def preview(arguments: Preview) -> int:
+    """Write the sheets and print where they are."""
+    from navstack.envs.worlds.preview import write_previews
+
+    worlds = arguments.worlds or tuple(world_names())
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("drawing", total=len(worlds))
+
+        def on_world(name: str) -> None:
+            progress.update(bar, advance=1, description=f"drew {name}")
+
+        written = write_previews(worlds, arguments.out, arguments.seed, arguments.draws, on_world)
+    for path in written:
+        print(path)
+    return 0
+
+
+def print_schema() -> int:
+    """Print the JSON schema of world files."""
+    print(json.dumps(WorldSpec.model_json_schema(), indent=2))
+    return 0
+
+
+def check(arguments: Check) -> int:
+    """Load a world and build several draws of it. Raises InputError that says what is wrong where."""
+    from navstack.envs.navigation import NavigationEnv
+
+    if arguments.draws < 0:
+        raise InputError(f"--draws is {arguments.draws}; it must be 0 or more")
+    spec = load_world(arguments.world)
+    environment = NavigationEnv(world=arguments.world, purpose="evaluate", camera=False)
+    try:
+        for seed in range(arguments.draws):
+            environment.reset(seed=seed)
+    finally:
+        environment.close()
+    print(
+        f"{arguments.world}: world '{spec.name}' ({spec.split}) is in order; {arguments.draws} draws were built"
+    )
+    return 0
