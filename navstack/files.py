@@ -19,7 +19,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"{path}: the disk is full; free some space and run the same command again") from error
+            raise InputError(f"{path}: the disk is full; free some space and try again") from error
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
