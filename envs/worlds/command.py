@@ -63,7 +63,5 @@ def check(arguments: Check) -> int:
             environment.reset(seed=seed)
     finally:
         environment.close()
-    print(
-        f"{arguments.world}: world '{spec.name}' ({spec.split}) is in order; {arguments.draws} draws were built"
-    )
+    print(f"{arguments.world}: '{spec.name}' ({spec.split}) is in order; built {arguments.draws} draws of it")
     return 0
