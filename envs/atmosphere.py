@@ -117,8 +117,8 @@ class Atmosphere:
         """What cloud adds to the index into the sky's table, where rays meet the layer at these pixels."""
         square, offsets = _cloud_square(sky.seed, sky.cloud_cover)
         if self._smooth:
-            level = cv2.remap(square, east, north, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-            return _cloud_offsets(level)
+            amount = cv2.remap(square, east, north, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            return _cloud_offsets(np.asarray(amount, dtype=np.float32))
         index: Indices = self._index[1, top:bottom]
         columns: Indices = self._index[2, top:bottom]
         for values, out in ((north, index), (east, columns)):

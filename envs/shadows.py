@@ -35,7 +35,8 @@ class SunView:
         eye = np.array(middle) + SUN_DISTANCE * towards
         self.eye: Vector3 = tuple(eye.tolist())
         rows = np.stack((aside, np.cross(towards, aside), -towards))
-        self.axes: Axes = tuple(tuple(row) for row in rows.tolist())
+        right, up, forward = rows.tolist()
+        self.axes: Axes = tuple(right), tuple(up), tuple(forward)
         self.fov = 2.0 * math.atan(radius / SUN_DISTANCE)
         self._rows, self._eye = rows.astype(np.float32), eye
 

@@ -101,9 +101,7 @@ def sheet(spec: WorldSpec, draws: Sequence[Draw]) -> Image:
     """A contact sheet: each draw's policy frame, enlarged, beside its chase view."""
     tiles = []
     for draw in draws:
-        frame = cv2.resize(
-            draw.frame, None, fx=POLICY_SCALE, fy=POLICY_SCALE, interpolation=cv2.INTER_NEAREST
-        )
+        frame = _enlarged(draw.frame, POLICY_SCALE)
         tiles.append((np.hstack((frame, draw.chase)), draw.caption))
     return _arrange(f"{spec.name}  ({spec.split})", spec.description, tiles)
 
@@ -113,12 +111,16 @@ def overview(firsts: Sequence[tuple[WorldSpec, Draw]]) -> Image:
     tiles = []
     for spec, draw in firsts:
         picture = draw.chase.copy()
-        frame = cv2.resize(draw.frame, None, fx=INSET_SCALE, fy=INSET_SCALE, interpolation=cv2.INTER_NEAREST)
+        frame = _enlarged(draw.frame, INSET_SCALE)
         height, width = frame.shape[:2]
         picture[-height - 2 :, -width - 2 :] = _INK
         picture[-height:, -width:] = frame
         tiles.append((picture, f"{spec.name}  ({spec.split})"))
     return _arrange("worlds", "first draw of each, and how the policy's camera sees it", tiles)
+
+
+def _enlarged(image: Image, times: int) -> Image:
+    return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _arrange(title: str, description: str, tiles: Sequence[tuple[Image, str]]) -> Image:
