@@ -216,7 +216,7 @@ class WiredCfC(nn.Module):
             x,
             state,
             dt,
-            dense[:, :, : self.input_size].contiguous(),
+            dense[:, : self.wiring.layers[0], : self.input_size].contiguous(),
             dense[:, :, self.input_size :].contiguous(),
             self.bias,
             self.wiring.layers,

@@ -1,21 +1,22 @@
 """The layers of a wired CfC over a whole sequence as one diagonal wavefront, with a hand-written backward.
 
-At wave k layer l runs time step k - l. All it needs (its own state at k - l - 1, the layer before at k - l) was
-computed by wave k - 1, so every wave is ONE product of all neurons' states with one block matrix, followed by
+At wave k layer l runs time step k - l. All it needs (its own state at k - l - 1, the layer before at k - l)
+was computed by wave k - 1, so every wave is ONE product of a block matrix with all neurons' states, followed by
 elementwise work on all neurons, instead of one such sequence per layer and step.
 
     wave k - 1 states          wave k
     inter   (k-1)  ──┬────────▶ inter   (k)      + input (k), whose products are hoisted out of the loop
     command (k-2)  ──┼─┬──────▶ command (k-1)
-    motor   (k-3)  ────┴──────▶ motor   (k-2)
+    motor   (k-3)  ──┴─┴──────▶ motor   (k-2)
 
-The first waves hold layers that have not begun at their first state; the last ones run layers past the end, whose
-results nothing reads.
+The first waves hold layers that have not begun at their first state; the last ones run layers past the end,
+whose results nothing reads. Inside, the batch is the last dimension (features, batch): each head is then one
+contiguous block, which elementwise kernels take without a loop over rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ class CfcWavefront(torch.autograd.Function):
         x: (B, T, I) inputs.
         state: (B, U) before the first step, neurons in running order.
         dt: (B, T) in nominal periods; no gradient.
-        input_weight: (4, U, I), heads ff1, ff2, time_a, time_b; rows beyond the first layer must be zero.
+        input_weight: (4, N, I) into the N neurons of the first layer; heads ff1, ff2, time_a, time_b.
         state_weight: (4, U, U), destination by source, non-zero only within a layer and from the one before.
         bias: (4, U).
         layers: neurons of each layer.
@@ -53,28 +54,20 @@ class CfcWavefront(torch.autograd.Function):
         bias: Tensor,
         layers: tuple[int, ...],
     ) -> tuple[Tensor, Tensor]:
-        """Activations of all waves; see the class."""
-        batch, steps, inputs = x.shape
-        neurons = state.shape[1]
-        waves = steps + len(layers) - 1
-        x_by_time = x.transpose(0, 1).reshape(steps * batch, inputs)
-        heads = x.new_empty(waves, batch, HEADS * neurons)
-        torch.addmm(
-            bias.view(-1),
-            x_by_time,
-            input_weight.view(-1, inputs).t(),
-            out=heads[:steps].view(-1, HEADS * neurons),
-        )
-        heads[steps:] = bias.view(-1)
+        """Runs all waves; see the class."""
+        batch, steps, _ = x.shape
+        waves, neurons = steps + len(layers) - 1, sum(layers)
+        x_by_time = x.transpose(0, 1).reshape(steps * batch, -1)
+        heads = _input_products(x_by_time, input_weight, bias, (waves, batch))
         elapsed = _waves_of(dt, layers)
-        states = x.new_empty(waves + 1, batch, neurons)
-        states[0] = state
-        _run_waves(heads, states, elapsed, state_weight.view(-1, neurons).t().contiguous(), state, layers)
+        states = x.new_empty(waves + 1, neurons, batch)
+        states[0] = state.t()
+        _run_waves(heads, states, elapsed, state_weight, layers)
         ctx.save_for_backward(x_by_time, heads, states, elapsed, input_weight, state_weight)
         ctx.layers = layers  # type: ignore[attr-defined]
-        outputs = states[waves - steps + 1 :, :, neurons - layers[-1] :].transpose(0, 1).contiguous()
-        final = torch.cat([states[steps + n, :, part] for n, part in enumerate(_slices(layers))], dim=1)
-        return outputs, final
+        outputs = states[waves - steps + 1 :, neurons - layers[-1] :].permute(2, 0, 1).contiguous()
+        final = torch.cat([states[steps + n, part] for n, part in enumerate(_slices(layers))])
+        return outputs, final.t().contiguous()
 
     @staticmethod
     @once_differentiable
@@ -83,86 +76,92 @@ class CfcWavefront(torch.autograd.Function):
         x_by_time, heads, states, elapsed, input_weight, state_weight = ctx.saved_tensors  # type: ignore[attr-defined]
         layers: tuple[int, ...] = ctx.layers  # type: ignore[attr-defined]
         batch, steps = grad_outputs.shape[:2]
-        waves, _, neurons = elapsed.shape
-        inputs = input_weight.shape[2]
+        waves, neurons, _ = elapsed.shape
+        parts = _slices(layers)
         grad_states = torch.zeros_like(states)
-        grad_states[waves - steps + 1 :, :, neurons - layers[-1] :] = grad_outputs.transpose(0, 1)
-        for number, part in enumerate(_slices(layers)):
-            grad_states[steps + number, :, part] += grad_final[:, part]
+        grad_states[waves - steps + 1 :, parts[-1]] = grad_outputs.permute(1, 2, 0)
+        for number, part in enumerate(parts):
+            grad_states[steps + number, part] += grad_final[:, part].t()
         grad_heads = _local_derivatives(heads, elapsed, layers)
-        recurrent = state_weight.view(-1, neurons)
-        columns = zip(
-            grad_heads.unbind(0), grad_heads.view(waves, batch, -1).unbind(0),
-            grad_states[1:].unsqueeze(2).unbind(0), grad_states[:-1].unbind(0), strict=True,
-        )  # fmt: skip
-        for grad_head, flat, grad_state, grad_before in reversed(list(columns)):
-            grad_head.mul_(grad_state)
-            grad_before.addmm_(flat, recurrent)
-        flat_heads = grad_heads.view(waves * batch, -1)
-        grad_state_weight = flat_heads.t() @ states[:-1].view(waves * batch, neurons)
-        with_input = flat_heads[: steps * batch]
-        grad_input_weight = with_input.t() @ x_by_time
+        _run_waves_back(grad_heads, grad_states, state_weight)
+        rows = grad_heads.view(waves, -1, batch).transpose(0, 1).reshape(HEADS * neurons, waves * batch)
+        states_by_row = states[:-1].transpose(0, 1).reshape(neurons, waves * batch)
+        input_rows = rows.view(HEADS, neurons, -1)[:, parts[0], : steps * batch].flatten(0, 1)
         grad_x = None
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
-            grad_x = (with_input @ input_weight.view(-1, inputs)).view(steps, batch, inputs).transpose(0, 1)
-        grad_start = torch.cat([grad_states[n, :, part] for n, part in enumerate(_slices(layers))], dim=1)
+            grad_x = (input_rows.t() @ input_weight.flatten(0, 1)).view(steps, batch, -1).transpose(0, 1)
+        grad_start = torch.cat([grad_states[n, part] for n, part in enumerate(parts)])
         return (
             grad_x,
-            grad_start,
+            grad_start.t(),
             None,
-            grad_input_weight.view_as(input_weight),
-            grad_state_weight.view_as(state_weight),
-            flat_heads.sum(0).view(HEADS, neurons),
+            (input_rows @ x_by_time).view_as(input_weight),
+            (rows @ states_by_row.t()).view_as(state_weight),
+            rows.sum(1).view(HEADS, neurons),
             None,
         )
 
 
-def _slices(layers: tuple[int, ...]) -> Iterator[slice]:
-    end = 0
-    for size in layers:
-        yield slice(end, end + size)
-        end += size
+def _slices(layers: tuple[int, ...]) -> list[slice]:
+    return [slice(end - size, end) for end, size in zip(accumulate(layers), layers, strict=True)]
+
+
+def _input_products(x_by_time: Tensor, weight: Tensor, bias: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Biases of all heads, and what the inputs add to the first layer's: (waves, 4, U, B)."""
+    waves, batch = shape
+    neurons, first = bias.shape[1], weight.shape[1]
+    heads = x_by_time.new_empty(waves, HEADS, neurons, batch)
+    heads.copy_(bias.unsqueeze(2))
+    products = (weight.flatten(0, 1) @ x_by_time.t()).view(HEADS, first, -1, batch)
+    heads[: products.shape[2], :, :first] += products.permute(2, 0, 1, 3)
+    return heads
 
 
 def _waves_of(dt: Tensor, layers: tuple[int, ...]) -> Tensor:
-    """The dt (B, T) that each neuron meets at each wave: (waves, B, U); any finite value where it is idle."""
+    """The dt (B, T) that each neuron meets at each wave: (waves, U, B); one where it is idle."""
     batch, steps = dt.shape
-    elapsed = dt.new_ones(steps + len(layers) - 1, batch, sum(layers))
+    elapsed = dt.new_ones(steps + len(layers) - 1, sum(layers), batch)
     for number, part in enumerate(_slices(layers)):
-        elapsed[number : number + steps, :, part] = dt.t().unsqueeze(2)
+        elapsed[number : number + steps, part] = dt.t().unsqueeze(1)
     return elapsed
 
 
 def _run_waves(
-    heads: Tensor, states: Tensor, elapsed: Tensor, weight: Tensor, state: Tensor, layers: tuple[int, ...]
+    heads: Tensor, states: Tensor, elapsed: Tensor, weight: Tensor, layers: tuple[int, ...]
 ) -> None:
-    """Fills `states` and turns `heads` from input products into activations, in place."""
-    waves, batch, neurons = elapsed.shape
-    by_head = heads.view(waves, batch, HEADS, neurons)
-    columns = zip(
-        heads.unbind(0), heads[:, :, : 2 * neurons].unbind(0), *by_head.unbind(2), elapsed.unbind(0),
-        states[:-1].unbind(0), states[1:].unbind(0), strict=False,
-    )  # fmt: skip
-    starts = [part.start for part in _slices(layers)][1:]
-    for wave, (every, forward, ff1, ff2, time_a, gate, dt, before, after) in enumerate(columns):
-        every.addmm_(before, weight)
-        forward.tanh_()
-        gate.addcmul_(time_a, dt).sigmoid_()
-        torch.lerp(ff1, ff2, gate, out=after)
-        if wave < len(starts):
-            after[:, starts[wave] :] = state[:, starts[wave] :]
+    """Fills `states` from its first and turns `heads` from input products into activations, in place."""
+    every = heads.flatten(1, 2).unbind(0)
+    forward, (ff1, ff2, time_a, gate) = heads[:, :2].unbind(0), (part.unbind(0) for part in heads.unbind(1))
+    before, after, dt = states[:-1].unbind(0), states[1:].unbind(0), elapsed.unbind(0)
+    matrix = weight.flatten(0, 1)
+    idle = [part.start for part in _slices(layers)][1:]
+    for wave in range(len(every)):
+        every[wave].addmm_(matrix, before[wave])
+        forward[wave].tanh_()
+        gate[wave].addcmul_(time_a[wave], dt[wave]).sigmoid_()
+        torch.lerp(ff1[wave], ff2[wave], gate[wave], out=after[wave])
+        if wave < len(idle):
+            after[wave][idle[wave] :] = states[0, idle[wave] :]
 
 
 def _local_derivatives(heads: Tensor, elapsed: Tensor, layers: tuple[int, ...]) -> Tensor:
-    """d state / d pre-activation of every head at every wave: (waves, B, 4, U)."""
-    waves, batch, neurons = elapsed.shape
-    ff1, ff2, _, gate = heads.view(waves, batch, HEADS, neurons).unbind(2)
-    local = torch.empty_like(heads).view(waves, batch, HEADS, neurons)
-    torch.ops.aten.tanh_backward.grad_input(1.0 - gate, ff1, grad_input=local[:, :, FF1])
-    torch.ops.aten.tanh_backward.grad_input(gate, ff2, grad_input=local[:, :, FF2])
-    torch.ops.aten.sigmoid_backward.grad_input(ff2 - ff1, gate, grad_input=local[:, :, TIME_B])
-    torch.mul(local[:, :, TIME_B], elapsed, out=local[:, :, TIME_A])
-    starts = [part.start for part in _slices(layers)][1:]
-    for wave, start in enumerate(starts):
-        local[wave, :, :, start:] = 0.0
+    """d state / d pre-activation of every head at every wave: (waves, 4, U, B)."""
+    ff1, ff2, _, gate = heads.unbind(1)
+    local = torch.empty_like(heads)
+    torch.ops.aten.tanh_backward.grad_input(1.0 - gate, ff1, grad_input=local[:, FF1])
+    torch.ops.aten.tanh_backward.grad_input(gate, ff2, grad_input=local[:, FF2])
+    torch.ops.aten.sigmoid_backward.grad_input(ff2 - ff1, gate, grad_input=local[:, TIME_B])
+    torch.mul(local[:, TIME_B], elapsed, out=local[:, TIME_A])
+    for wave, part in enumerate(_slices(layers)[1:]):
+        local[wave, :, part.start :] = 0.0
     return local
+
+
+def _run_waves_back(grad_heads: Tensor, grad_states: Tensor, weight: Tensor) -> None:
+    """Turns local derivatives into gradients, in place, last wave first."""
+    matrix = weight.flatten(0, 1).t().contiguous()
+    grad_head, flat = grad_heads.unbind(0), grad_heads.flatten(1, 2).unbind(0)
+    grad_after, grad_before = grad_states[1:].unbind(0), grad_states[:-1].unbind(0)
+    for wave in reversed(range(len(flat))):
+        grad_head[wave].mul_(grad_after[wave])
+        grad_before[wave].addmm_(matrix, flat[wave])
