@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from navstack.contract import CameraSpec
+from navstack.envs.atmosphere import cloud_square
 from navstack.envs.sensors import Camera, camera_axes, chase_view
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
 
@@ -23,6 +24,7 @@ EYE = (0.0, 0.0, 1.5)
 DIGEST = """
 import hashlib, math, pybullet
 from navstack.contract import CameraSpec
+from navstack.envs.atmosphere import cloud_square
 from navstack.envs.sensors import Camera, chase_view
 from navstack.envs.worlds.build import build_world
 from navstack.envs.worlds.layout import Layout, TargetPlacement
@@ -254,6 +256,15 @@ def test_clouds_turn_with_the_heading_and_stand_still_in_the_world(stage):
     over = stage.render(turned(roll=math.pi, pitch=-0.4), sky=cloudy)[::-1, ::-1]
     same = np.abs(over.astype(int) - ahead).max(axis=-1) <= 12
     assert same[:30].mean() > 0.9
+
+
+@given(st.integers(0, 2**31 - 1), st.floats(0.05, 1.0))
+@settings(max_examples=20, deadline=None)
+def test_the_square_of_clouds_repeats_without_a_seam(seed, cover):
+    amount, _ = cloud_square(seed, cover)
+    for axis in (0, 1):
+        seam = np.abs(amount.take(0, axis) - amount.take(-1, axis)).max()
+        assert seam <= 1.5 * np.abs(np.diff(amount, axis=axis)).max()
 
 
 def test_another_seed_gives_other_clouds(stage):
