@@ -1,10 +1,10 @@
 """What an ONNX file says and refers to, read from its bytes: domains, data outside the file, metadata.
 
 The onnx package is no dependency of a drone, and ONNX Runtime says neither whether weights lie in another
-file nor which domains the operators come from. This reads just enough of protobuf's wire format (protobuf.dev,
-"Encoding") along the fields of onnx.proto3 that do; graphs inside attributes are visited too. Where protobuf
-would be lenient (a known field of another wire type, the last of several values counts) it refuses or takes
-every value into account, so that nothing can hide from it.
+file nor which domains the operators come from. This reads just enough of protobuf's wire format
+(protobuf.dev, "Encoding") along the fields of onnx.proto3 that do; graphs inside attributes are visited too.
+Where protobuf would be lenient (a known field of another wire type, the last of several values counts) it
+refuses or takes every value into account, so that nothing can hide from it.
 """
 
 from __future__ import annotations

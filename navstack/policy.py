@@ -77,7 +77,11 @@ class OnnxPolicy:
         shapes that are not the contract's, and for a trial step that fails or whose numbers are not finite or
         beyond the card's limits.
         """
-        file = read_policy(path_or_name)
+        return cls.from_file(read_policy(path_or_name))
+
+    @classmethod
+    def from_file(cls, file: PolicyFile) -> OnnxPolicy:
+        """The policy in a file that has been read. Raises InputError as `load` does."""
         try:
             session = _session(file.data)
             _check_signature(session, file.card)
