@@ -15,6 +15,7 @@ from navstack.contract import CameraSpec, Image, Vector3
 from navstack.envs.atmosphere import Atmosphere, Axes, pixel_rays
 from navstack.envs.shadows import SUN_FAR, SUN_NEAR, SunView, shade
 from navstack.envs.worlds.scene import Scene
+from navstack.errors import InputError
 
 NEAR = 0.05  # m
 FAR = 250.0  # m: beyond the edge of every ground
@@ -28,16 +29,22 @@ Quaternion = tuple[float, float, float, float]  # x, y, z, w
 Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]  # (H, W, 4) RGBA, (H, W) depth buffer
 
 
+_COLOR_ORDERS = {"RGB": cv2.COLOR_RGBA2RGB, "BGR": cv2.COLOR_RGBA2BGR}
+
+
 class Camera:
-    """A forward-looking pinhole camera on one physics server."""
+    """A forward-looking pinhole camera on one physics server. Raises InputError for an unknown colour order."""
 
     def __init__(self, client: int, spec: CameraSpec) -> None:
+        if spec.color_order not in _COLOR_ORDERS:
+            raise InputError(f"the camera's colour order is '{spec.color_order}'; it must be RGB or BGR")
         self.client, self.spec = client, spec
+        self._conversion = _COLOR_ORDERS[spec.color_order]
         self._projection = projection_matrix(spec.horizontal_fov, spec.width, spec.height)
         self._atmosphere = Atmosphere(spec.width, spec.height, spec.horizontal_fov, NEAR, FAR)
 
     def render(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Image:
-        """What the camera sees: (H, W, 3) uint8 RGB, a fresh array.
+        """What the camera sees: (H, W, 3) uint8 in the camera's colour order, a fresh array.
 
         Args:
             position_enu: of the camera, in m.
@@ -47,7 +54,7 @@ class Camera:
         axes = camera_axes(orientation, self.spec.pitch)
         rgba, depth = self._picture(position_enu, axes, scene)
         self._atmosphere.draw(rgba, depth, axes, scene.sky, scene.fog)
-        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+        return np.asarray(cv2.cvtColor(rgba, self._conversion), dtype=np.uint8)
 
     def bare_image(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Picture:
         """The renderer's picture alone: the floor that the benchmark measures against."""

@@ -15,6 +15,7 @@ from navstack.contract import CameraSpec
 from navstack.envs.atmosphere import cloud_square
 from navstack.envs.sensors import Camera, camera_axes, chase_view
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
+from navstack.errors import InputError
 
 SPEC = CameraSpec()
 FOCAL = 0.5 * SPEC.width / math.tan(0.5 * SPEC.horizontal_fov)  # pixels
@@ -282,6 +283,14 @@ def test_the_picture_is_a_fresh_contiguous_rgb_array(stage):
     assert first.flags.c_contiguous
     assert not np.shares_memory(first, second)
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_colour_order_is_the_cameras(stage):
+    stage.put(stage.ball, (5.0, 1.0, 2.0))
+    other = dataclasses.replace(SPEC, color_order="BGR")
+    np.testing.assert_array_equal(stage.render(spec=other)[..., ::-1], stage.render())
+    with pytest.raises(InputError, match="colour order is 'GRB'"):
+        stage.render(spec=dataclasses.replace(SPEC, color_order="GRB"))
 
 
 def test_an_earlier_picture_leaves_no_trace(stage):
