@@ -40,6 +40,8 @@ def naming_extras(entry: EntryPoint) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == entry.module.partition(".")[0]:
+            raise  # a module of its own is missing: that is a mistake in it, and no extra brings it
         package = entry.dist.name if entry.dist else "navstack"
         wanted = f"{package}[{','.join(entry.extras)}]" if entry.extras else package
         raise InputError(

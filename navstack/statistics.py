@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -43,12 +44,8 @@ def paired_difference(a: Sequence[bool], b: Sequence[bool], confidence: float = 
     based on paired data", Statistics in Medicine 17, 1998. Raises ValueError for lists that are empty or of
     different lengths.
     """
-    n = len(a)
-    if n == 0 or n != len(b):
-        raise ValueError(f"paired outcomes must be two lists of the same length; found {n} and {len(b)}")
-    both = sum(x and y for x, y in zip(a, b, strict=True))
-    only_a, only_b = sum(map(bool, a)) - both, sum(map(bool, b)) - both
-    neither = n - both - only_a - only_b
+    both, only_a, only_b, neither = _table(a, b)
+    n = both + only_a + only_b + neither
     p_b, p_a = (both + only_b) / n, (both + only_a) / n
     low_b, high_b = wilson_interval(both + only_b, n, confidence)
     low_a, high_a = wilson_interval(both + only_a, n, confidence)
@@ -65,16 +62,26 @@ def _phi(e: int, f: int, g: int, h: int) -> float:
     margin = (e + f) * (g + h) * (e + g) * (f + h)
     if margin == 0:
         return 0.0
-    product = e * h - f * g
+    product = float(e * h - f * g)
     if product > 0:
-        product = max(0, product - (e + f + g + h) // 2)
+        product = max(0.0, product - (e + f + g + h) / 2.0)
     return product / math.sqrt(margin)
 
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """Two-sided p of McNemar's exact test: as many flights are won by a alone as by b alone."""
-    only_a = sum(x and not y for x, y in zip(a, b, strict=True))
-    only_b = sum(y and not x for x, y in zip(a, b, strict=True))
+    """Two-sided p of McNemar's exact test (Psychometrika 12, 1947): a alone wins as often as b alone.
+
+    Raises ValueError for lists that are empty or of different lengths.
+    """
+    _, only_a, only_b, _ = _table(a, b)
     n = only_a + only_b
-    tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1)) / 2.0**n
-    return min(1.0, 2.0 * tail)
+    tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
+    return min(1.0, 2 * tail / (1 << n))
+
+
+def _table(a: Sequence[bool], b: Sequence[bool]) -> tuple[int, int, int, int]:
+    """Flights that both won, only a, only b, neither."""
+    if len(a) == 0 or len(a) != len(b):
+        raise ValueError(f"paired outcomes must be two lists of the same length; found {len(a)} and {len(b)}")
+    pairs = Counter((bool(x), bool(y)) for x, y in zip(a, b, strict=True))
+    return pairs[True, True], pairs[True, False], pairs[False, True], pairs[False, False]
