@@ -28,12 +28,14 @@ SUN_PIXELS = 512
 Quaternion = tuple[float, float, float, float]  # x, y, z, w
 Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]  # (H, W, 4) RGBA, (H, W) depth buffer
 
-
 _COLOR_ORDERS = {"RGB": cv2.COLOR_RGBA2RGB, "BGR": cv2.COLOR_RGBA2BGR}
 
 
 class Camera:
-    """A forward-looking pinhole camera on one physics server. Raises InputError for an unknown colour order."""
+    """A forward-looking pinhole camera on one physics server.
+
+    Raises InputError for an unknown colour order.
+    """
 
     def __init__(self, client: int, spec: CameraSpec) -> None:
         if spec.color_order not in _COLOR_ORDERS:
