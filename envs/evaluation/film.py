@@ -192,7 +192,7 @@ def flight_film(record: FlightRecord, fps: float = FPS) -> Iterator[Image]:
     title = f"{record.env} · {record.world} · seed {record.seed}"
     for moment in np.arange(times[0], times[-1] + 0.5 / fps, 1.0 / fps):
         index = max(0, int(np.searchsorted(times, moment + 1e-6, side="right")) - 1)
-        yield _picture(record, index, (title, f"{moment:4.1f} s"))
+        yield _picture(record, index, (title, f"{moment:.1f} s"))
     ending = (title, f"{record.detail or record.outcome}", *_guard_line(record))
     last = _picture(record, len(times) - 1, ending)
     for _ in range(round(HOLD * fps)):
