@@ -45,7 +45,7 @@ def save_checkpoint(
     path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, position: Position, config: TrainConfig
 ) -> None:
     """Write the state whole or not at all. Raises InputError when the disk is full."""
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors = {f"weights.{name}": value for name, value in network.state_dict().items()}
     for number, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
     tensors["random.torch"] = torch.get_rng_state()
@@ -75,7 +75,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def restore(checkpoint: Checkpoint, network: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
     """Put weights, optimiser and torch's random state back. Raises InputError where they do not fit."""
     try:
-        network.load_state_dict(_below("network.", checkpoint.tensors))
+        network.load_state_dict(_below("weights.", checkpoint.tensors))
     except RuntimeError as error:
         raise InputError(f"the checkpoint belongs to another network ({error})") from error
     if optimizer is None:

@@ -117,6 +117,7 @@ def run_export(arguments: Export) -> int:
     from navstack.policies.export import export_policy, weights_hash
     from navstack.policies.imitation.checkpoint import load_checkpoint, restore
     from navstack.policies.imitation.config import config_from_json
+    from navstack.policies.imitation.learn import Imitator
     from navstack.policies.imitation.results import run_card
     from navstack.policies.network import NetworkSpec, build_network
 
@@ -126,7 +127,7 @@ def run_export(arguments: Export) -> int:
     config = config_from_json(checkpoint.config)
     spec = NetworkSpec(preset=config.network)
     network = build_network(spec)
-    restore(checkpoint, network, None)
+    restore(checkpoint, Imitator(network), None)
     export_policy(network, run_card(config, network, spec, checkpoint.position.round), arguments.out)
     print(f"{arguments.out}: {arguments.out.stat().st_size} bytes, weights {weights_hash(arguments.out)[:16]}")
     return 0

@@ -27,7 +27,7 @@ class CollectConfig:
     kick_time: float = 0.8  # s, mean length of such a burst
     calm_after: tuple[float, float] = (2.0, 10.0)  # s, drawn: then the expert finishes undisturbed
     segment_time: float = 1.5  # s, mean length of the segments that learner or expert flies in DAgger
-    longest: float = 22.0  # s after which a flight is cut off
+    longest: float = 22.0  # s after which a flight for learning is cut off
     guard: bool = True
 
 
@@ -41,18 +41,20 @@ class TrainConfig:
     expert_episodes: int = 160  # round 0
     dagger_episodes: tuple[int, ...] = (80, 80, 80)  # rounds 1, 2, ...
     expert_share: tuple[float, ...] = (0.3, 0.1, 0.0)  # of the segments of rounds 1, 2, ... the expert flies
-    steps: tuple[int, ...] = (1600, 1000, 1000, 2400)  # gradient steps after the episodes of each round
-    windows: int = 12  # a batch
-    frames: int = 32  # a window
-    burn_in: int = 6  # frames that only warm the state up, where a window does not begin at the start
+    steps: tuple[int, ...] = (1800, 1000, 1000, 3000)  # gradient steps after the episodes of each round
+    windows: int = 16  # a batch
+    frames: int = 24  # a window
+    burn_in: int = 4  # frames that only warm the state up, where a window does not begin at the start
     learning_rate: float = 3e-3  # peak of round 0
     later_rate: float = 2e-3  # peak of the rounds after it
     weight_decay: float = 1e-3
-    clip: float = 1.0  # largest gradient norm
+    clip: float = 5.0  # largest gradient norm
     huber: float = 0.1  # errors (in limits) below this count quadratically, above linearly
+    reader: float = 1.0  # weight of the loss of commands read from single frames
     augmentation: Augmentation = Augmentation()
     dev_worlds: tuple[str, ...] = ("park", "farmland")
-    dev_episodes: int = 16  # in each dev world after each round
+    dev_episodes: int = 12  # in each dev world after each round
+    dev_longest: float = 40.0  # s after which a dev flight is cut off: beyond the task's own time limit
     checkpoint_seconds: float = 10.0  # wall time between checkpoints; decides nothing but what a kill costs
     workers: int = 2
     threads: int = 2

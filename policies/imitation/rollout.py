@@ -216,6 +216,7 @@ class DevJob:
     policy: str
     world: str
     index: int
+    longest: float  # s
 
 
 def judge_policy(job: DevJob) -> str:
@@ -227,7 +228,7 @@ def judge_policy(job: DevJob) -> str:
     try:
         env.reset(seed=integer(config.seed, DEV, *key))
         flight: Flight = env.unwrapped.flight()  # type: ignore[attr-defined]
-        fly_to_the_end(_load_policy(job.policy), flight, math.inf, config.guard)
+        fly_to_the_end(_load_policy(job.policy), flight, job.longest, config.guard)
         return flight.outcome or CUT_OFF
     finally:
         env.close()

@@ -136,7 +136,7 @@ class _Run:
             path = self._round(number) / "checkpoint.safetensors"
             if path.exists():
                 checkpoint = load_checkpoint(path)
-                restore(checkpoint, self._learner.network, self._learner.optimizer)
+                restore(checkpoint, self._learner.imitator, self._learner.optimizer)
                 self._console.print(f"going on in round {number} after step {checkpoint.position.step}")
                 return checkpoint.position
         return Position(0, 0)
@@ -170,7 +170,7 @@ class _Run:
 
     def _save(self, position: Position) -> None:
         path = self._round(position.round) / "checkpoint.safetensors"
-        save_checkpoint(path, self._learner.network, self._learner.optimizer, position, self._config)
+        save_checkpoint(path, self._learner.imitator, self._learner.optimizer, position, self._config)
         self._position = position
 
     def _export(self, number: int) -> None:
@@ -193,7 +193,7 @@ class _Run:
         config = self._config
         policy = str(self._round(number) / "policy.onnx")
         jobs = [
-            DevJob(config.collect, policy, world, index)
+            DevJob(config.collect, policy, world, index, config.dev_longest)
             for world in config.dev_worlds
             for index in range(config.dev_episodes)
         ]
@@ -213,7 +213,7 @@ class _Run:
         results = [read_dev(self._round(number) / "dev.json") for number in rounds]
         best = max(rounds, key=lambda number: (success_rate(results[number]), number))
         checkpoint = load_checkpoint(self._round(best) / "checkpoint.safetensors")
-        restore(checkpoint, self._learner.network, None)
+        restore(checkpoint, self._learner.imitator, None)
         network = self._learner.network
         card = run_card(self._config, network, self._spec, best, tuple(results[best]))
         export_policy(network, card, self._folder / "policy.onnx")
