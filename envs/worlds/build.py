@@ -244,7 +244,8 @@ def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | Non
 def _load_texture(client: int, picture: Image) -> int:
     """PyBullet takes textures from files only, and takes a file name it has seen for the same texture."""
     path = _scratch() / f"{next(_texture_numbers)}.bmp"
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    # TinyRenderer's v counts from the picture's last row; ours counts, as arrays do, from the first.
+    cv2.imwrite(str(path), cv2.cvtColor(np.flipud(picture), cv2.COLOR_RGB2BGR))
     texture = int(pybullet.loadTexture(str(path), physicsClientId=client))
     path.unlink()
     return texture
