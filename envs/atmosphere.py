@@ -23,6 +23,7 @@ Words = npt.NDArray[np.uint32]  # pixels, RGBA in memory order
 Axes = tuple[Vector3, Vector3, Vector3]  # a camera's right, up and forward directions in ENU
 
 FOG_CEILING = 40.0  # m: the height of the layer of fog that the sky is seen through
+FOG_REACH = 400.0  # m: how far that layer reaches at the horizon
 BACKGROUND = 1.0 - 1e-6  # the depth buffer from which on nothing stands there
 
 _FOG_STEPS = 4096  # of the table of fog over distance
@@ -159,7 +160,7 @@ def _sky_table(sky: Sky, fog: Fog) -> Words:
     melting = np.clip(rise / 0.15, 0.0, 1.0)  # into the horizon
     cover = np.linspace(0.0, 1.0, _COVERS)[:, None, None] * melting
     colors = clear + (cloud - clear) * cover
-    through = np.exp(-fog.density * FOG_CEILING / np.maximum(rise, 1e-6))
+    through = np.exp(-fog.density * np.minimum(FOG_CEILING / np.maximum(rise, 1e-6), FOG_REACH))
     return _words((np.array(fog.color) + (colors - np.array(fog.color)) * through).reshape(-1, 3))
 
 
@@ -168,14 +169,14 @@ def cloud_square(seed: int, cover: float) -> tuple[Float, Indices]:
     """(_TILE, _TILE) amount of cloud, 0 to 1, and the same as offsets in the sky's table; the edges meet."""
     rng = np.random.default_rng(seed)
     noise = np.zeros((_TILE, _TILE), dtype=np.float32)
-    for cells, weight in ((4, 1.0), (8, 0.7), (16, 0.4), (32, 0.2)):
+    for cells, weight in ((4, 1.0), (8, 0.8), (16, 0.5), (32, 0.3)):
         # Three rows and columns more on each side let the cubic interpolation see across the edges.
         wrapped = np.pad(rng.random((cells, cells), dtype=np.float32), 3, mode="wrap")
         size = _TILE // cells
         large = cv2.resize(wrapped, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
         noise += np.float32(weight) * large[3 * size : 3 * size + _TILE, 3 * size : 3 * size + _TILE]
     sample = noise[::4, ::4]  # as telling as the whole, and a flight starts sooner
-    threshold, soft = np.quantile(sample, 1.0 - cover), 0.6 * sample.std()
+    threshold, soft = np.quantile(sample, 1.0 - cover), 1.2 * sample.std()
     amount = np.clip((noise - np.float32(threshold)) / np.float32(soft), 0.0, 1.0)
     return amount, _cloud_offsets(amount)
 

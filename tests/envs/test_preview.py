@@ -123,3 +123,19 @@ def test_check_says_what_is_wrong_and_where(heath, added, message):
     heath.write_text(WORLD + added)
     with pytest.raises(InputError, match=message):
         worlds("check", heath)
+
+
+def test_things_have_the_colour_that_the_file_gives_them(heath):
+    heath.write_text(
+        WORLD
+        + "light: {ambient: [0.8, 0.8], diffuse: [0.2, 0.2]}\n"
+        + "objects:\n"
+        + "  - {kind: crate, count: [40, 40], height: [1.5, 2.5], colors: [[0.1, 0.1, 0.9]]}\n"
+        + "  - {kind: rock, count: [1, 1], height: [0.2, 0.3], colors: [[0.1, 0.9, 0.1]]}\n"
+    )
+    for draw in draw_world(str(heath), range(4)):
+        red, green, blue = draw.frame[20:].astype(int).reshape(-1, 3).T
+        assert ((blue > 120) & (red < 60) & (green < 60)).sum() > 20  # crates
+        # Nothing but heather, crates, the rock and the marker: no grey of an unpainted tile.
+        grey = (abs(red - green) < 4) & (abs(green - blue) < 4)
+        assert grey.mean() < 0.01
