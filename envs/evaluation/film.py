@@ -48,6 +48,11 @@ class Gauge:
     unit: str
     leftward: bool = False  # positive values grow to the left
 
+    @property
+    def text(self) -> str:
+        """The value with its sign and unit; a zero is never negative."""
+        return f"{round(self.value, 2) + 0.0:+.2f}\u00a0{self.unit}"
+
 
 def write_mp4(path: Path, frames: Iterable[Image], fps: float) -> None:
     """Write pictures of one size, (H, W, 3) uint8 RGB, as an MP4 that browsers play.
@@ -181,7 +186,7 @@ def _draw_gauges(draw: ImageDraw.ImageDraw, gauges: Sequence[Gauge]) -> None:
         draw.rectangle((middle - half, y + 5, middle + half, y + 13), fill=(255, 255, 255, 40))
         start, end = sorted((middle, round(middle + share * half)))
         draw.rectangle((start, y + 5, end, y + 13), fill=_ACCENT)
-        draw.text((middle + half + 12, y), f"{gauge.value:+.2f} {gauge.unit}", font=font, fill=_INK)
+        draw.text((middle + half + 12, y), gauge.text, font=font, fill=_INK)
 
 
 def flight_film(record: FlightRecord, fps: float = FPS) -> Iterator[Image]:

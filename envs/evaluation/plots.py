@@ -71,11 +71,15 @@ def trajectories(records: Sequence[FlightRecord]) -> str:
     with matplotlib.rc_context(_STYLE):
         figure, axes = _map((3.4, 4.6))
         _draw_target(axes, (0.0, 0.0), records[0].env if records else "")
-        worst_last = sorted(records, key=lambda record: record.outcome != SUCCESS)
-        for record in worst_last:
-            _draw_path(axes, _aligned(record), record.outcome, width=0.9, alpha=0.55)
-        axes.set_xlim(-6.6, 6.6)
-        axes.set_ylim(-13.2, 5.4)
+        half, top = 6.6, 5.4  # m; wider only where a flight went there
+        for record in sorted(records, key=lambda record: record.outcome != SUCCESS):  # the lost ones on top
+            path = _aligned(record)
+            _draw_path(axes, path, record.outcome, width=0.9, alpha=0.55)
+            if len(path):
+                half = max(half, min(14.0, float(np.abs(path[:, 0]).max()) + 0.5))
+                top = max(top, min(14.0, float(path[:, 1].max()) + 0.5))
+        axes.set_xlim(-half, half)
+        axes.set_ylim(-13.2, top)
         axes.set_xlabel("m across")
         axes.set_ylabel("m along the way")
         return _svg(figure, f"over-{records[0].world if records else ''}")

@@ -182,7 +182,7 @@ def _strip_frame(record: FlightRecord, index: int) -> dict[str, Any]:
         "width": image.shape[1],
         "height": image.shape[0],
         "png": _png(image),
-        "command": [(g.label, f"{g.value:+.2f}\u00a0{g.unit}") for g in command_gauges(record, index)],
+        "command": [(gauge.label, gauge.text) for gauge in command_gauges(record, index)],
     }
 
 
