@@ -23,7 +23,7 @@ class Terminated(SystemExit):
 
 def main() -> int:
     """Run the program with the arguments of the process; its exit status."""
-    _handle_signals()
+    signals = _handle_signals()
     name = " ".join(("navstack", *(argument for argument in sys.argv[1:2] if not argument.startswith("-"))))
     try:
         status = run(sys.argv[1:])
@@ -35,6 +35,10 @@ def main() -> int:
         return _stopped(f"{name}: terminated", 128 + signal.SIGTERM)
     except KeyboardInterrupt:
         return _stopped(f"{name}: interrupted", 128 + signal.SIGINT)
+    except ImportError:
+        if signal.SIGINT in signals:  # extension modules turn an interruption of their import into this
+            return _stopped(f"{name}: interrupted", 128 + signal.SIGINT)
+        raise
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             # Python flushes its streams once more at exit, and would complain.
@@ -88,14 +92,22 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def _handle_signals() -> None:
-    """SIGTERM unwinds like Ctrl-C; children made by fork end at once, as their parents expect of them."""
+def _handle_signals() -> set[int]:
+    """SIGTERM unwinds like Ctrl-C; children made by fork end at once, as their parents expect of them.
 
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated(128 + number)
+    Returns the numbers of the signals that came, as they come.
+    """
+    seen: set[int] = set()
 
-    signal.signal(signal.SIGTERM, terminate)
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        seen.add(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell had it ignored
+        signal.signal(signal.SIGINT, stop)
     os.register_at_fork(after_in_child=_default_signals)
+    return seen
 
 
 def _default_signals() -> None:
