@@ -8,10 +8,15 @@ from typing import Any
 
 import onnx
 import pytest
+from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
 
 from navstack.card import card_to_json
 from navstack.contract import CameraSpec, PolicyCard
+
+# A shared machine may be slow for a moment; that is no failure of what is tested.
+settings.register_profile("navstack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("navstack")
 
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
 Shape = Sequence[int | str | None]

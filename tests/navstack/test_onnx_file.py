@@ -132,7 +132,7 @@ def as_the_onnx_package_reads(data: bytes) -> Contents:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(models())
 def test_it_reads_what_the_onnx_package_reads(model: onnx.ModelProto) -> None:
     data = model.SerializeToString()

@@ -181,7 +181,7 @@ def test_a_file_cut_short_anywhere_is_refused(make_policy: MakePolicy, tmp_path:
             OnnxPolicy.load(path)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4)
 )
