@@ -29,7 +29,7 @@ from navstack.safety import Guard, guard_for
 from navstack.statistics import wilson_interval
 from navstack.timing import FrameTiming
 
-CHASE_FPS = 20
+CHASE_FPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,5 +247,3 @@ def expert_success(world: str, episodes: int, seed: int, conditions: Conditions)
         outcomes.append(str(info["outcome"]))
     environment.close()
     return outcomes
-
-
