@@ -171,11 +171,14 @@ def _ball(pen: Pen, size: Size, rng: np.random.Generator) -> None:
 
 def _chair(pen: Pen, size: Size, rng: np.random.Generator) -> None:
     w, h = size.width / math.sqrt(2.0), size.height
-    pen.put(box(), (w, w, 0.09 * h), (0.0, 0.0, 0.42 * h))
-    pen.put(box(), (0.1 * w, w, 0.5 * h), (-0.45 * w, 0.0, 0.5 * h))
-    for x in (-0.42, 0.42):
-        for y in (-0.42, 0.42):
-            pen.put(box(), (0.12 * w, 0.12 * w, 0.42 * h), (x * w, y * w, 0.0))
+    # An armchair: from any side it stays a solid shape of several pixels where a frame of sticks would vanish.
+    pen.put(box(), (w, w, 0.2 * h), (0.0, 0.0, 0.26 * h))
+    pen.put(box(), (0.24 * w, w, 0.54 * h), (-0.38 * w, 0.0, 0.46 * h))
+    for y in (-0.44, 0.44):
+        pen.put(box(), (w, 0.12 * w, 0.16 * h), (0.0, y * w, 0.46 * h))
+    for x in (-0.38, 0.38):
+        for y in (-0.38, 0.38):
+            pen.put(box(), (0.2 * w, 0.2 * w, 0.26 * h), (x * w, y * w, 0.0))
 
 
 def _roof() -> Mesh:
@@ -242,11 +245,11 @@ ASPECT: dict[str, tuple[float, float]] = {
     "hay_bale": (1.0, 1.2),
     "car": (2.6, 3.0),
     "bench": (1.8, 2.2),
-    "barrel": (0.62, 0.68),
-    "cone": (0.7, 0.8),
+    "barrel": (0.66, 0.72),
+    "cone": (0.8, 0.9),
     "box": (1.3, 1.45),
     "ball": (1.0, 1.0),
-    "chair": (0.72, 0.8),
+    "chair": (0.88, 0.98),
     "mesh": (1.0, 1.0),
 }
 """Width over height where the world file gives no width."""
