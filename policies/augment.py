@@ -81,7 +81,7 @@ def _cut_out(images: Images, largest: int, rng: np.random.Generator) -> None:
 
 
 def _add_noise(images: Images, deviation: float, rng: np.random.Generator) -> None:
-    """Add pixel noise in place. All frames cut theirs from one drawn field, each elsewhere: drawing is the cost."""
+    """Add pixel noise in place, cut from one drawn field, for each frame elsewhere: drawing is the cost."""
     frame = images[0]
     shifts = frame.size // 4
     field = np.round(rng.standard_normal(frame.size + shifts, dtype=np.float32) * deviation).astype(np.int16)

@@ -23,7 +23,7 @@ from navstack.policies.network import NetworkSpec, PolicyNetwork
 
 OPSET = 18
 IR_VERSION = 9
-"""onnxruntime 1.18, the oldest that the README names, reads IR up to 10 and opset up to 21; 18 has all we use."""
+"""onnxruntime 1.18, the oldest that the README names, reads IR up to 10 and opset up to 21; 18 is enough."""
 TOLERANCE = 1e-5  # largest difference between ONNX Runtime and torch, in limits and in the state
 CHECK_STEPS = 500
 FOLD_LIMIT = 1 << 20  # values: masks times weights become plain weights up to this size
@@ -68,7 +68,8 @@ def export_policy(network: PolicyNetwork, card: PolicyCard, path: Path) -> None:
     The bytes depend on the weights and the card alone.
 
     Raises:
-        InputError: where the exported graph differs from the network by more than TOLERANCE, or the disk is full.
+        InputError: where the exported graph differs from the network by more than TOLERANCE, or the disk
+            is full.
     """
     model = to_onnx(network, card.camera.height, card.camera.width)
     model.metadata_props.add(key=_HEADER_KEY, value=card_to_json(card))
@@ -96,13 +97,18 @@ class _Step(nn.Module):
 def to_onnx(network: PolicyNetwork, height: int, width: int) -> onnx.ModelProto:
     """The network's step as a model: inputs image, dt, state; outputs command, next_state; N is dynamic."""
     size = network.state_size
-    example = (torch.zeros(2, height, width, 3, dtype=torch.uint8), torch.full((2, 1), 0.05), torch.zeros(2, size))
+    example = (
+        torch.zeros(2, height, width, 3, dtype=torch.uint8),
+        torch.full((2, 1), 0.05),
+        torch.zeros(2, size),
+    )
     batch = torch.export.Dim("N", min=1)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            _Step(network).eval(), example, dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
+            _Step(network).eval(), example, dynamo=True, opset_version=OPSET,
+            external_data=False, verbose=False,
             input_names=["image", "dt", "state"], output_names=["command", "next_state"],
             dynamic_shapes={"image": {0: batch}, "dt": {0: batch}, "state": {0: batch}},
         )  # fmt: skip
@@ -126,7 +132,10 @@ def _tidy(model: onnx.ModelProto) -> None:
         node.name, node.doc_string = f"{node.op_type}_{number}", ""
         del node.metadata_props[:]
         if node.domain:
-            raise InputError(f"the exported graph uses '{node.op_type}' of the domain '{node.domain}'; only ONNX's own runs everywhere")
+            raise InputError(
+                f"the exported graph uses '{node.op_type}' of the domain '{node.domain}'; only ONNX's own"
+                " runs everywhere"
+            )
     for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
         value.doc_string = ""
         del value.metadata_props[:]
@@ -137,7 +146,9 @@ def _tidy(model: onnx.ModelProto) -> None:
     model.opset_import.extend(kept)
 
 
-def largest_difference(network: PolicyNetwork, model: bytes, card: PolicyCard, steps: int = CHECK_STEPS) -> float:
+def largest_difference(
+    network: PolicyNetwork, model: bytes, card: PolicyCard, steps: int = CHECK_STEPS
+) -> float:
     """Largest difference between ONNX Runtime and torch over an episode with irregular time.
 
     Commands are counted in limits. Each carries its own state, so errors would add up.

@@ -1,4 +1,4 @@
-"""`PolicyNetwork`: vision, a recurrent core, and the scaling between them and the vehicle. Presets by name."""
+"""`PolicyNetwork`: vision, a recurrent core, and the scaling between them and the vehicle. Cores by name."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class PolicyNetwork(nn.Module):
         return self.command(output), next_state
 
     def sequence(self, images: Tensor, dt: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Many frames: images (B, T, H, W, 3) uint8, dt (B, T) s, state (B, S) to commands (B, T, 4) and state."""
+        """Images (B, T, H, W, 3) uint8, dt (B, T) s, state (B, S) to commands (B, T, 4) and last state."""
         features = self.vision.sequence(images)
         outputs, state = self.core.sequence(features, state, self.periods(dt))  # type: ignore[operator]
         return self.command(outputs), state

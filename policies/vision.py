@@ -19,8 +19,8 @@ from torch.nn import functional
 PIXEL_CENTER = 128.0
 PIXEL_SCALE = 64.0  # uint8 pixels, centred and divided by this, are about a unit wide
 FRAMES_AT_ONCE = 256
-"""Longest batch of frames convolved at once: its buffers stay under glibc's largest mmap threshold (32 MiB), so
-they are reused instead of mapped and faulted in anew at every step (1.6 times faster at 512 frames)."""
+"""Longest batch of frames convolved at once: its buffers stay under glibc's largest mmap threshold (32 MiB),
+so they are reused instead of mapped and faulted in anew at every step (1.6 times faster at 512 frames)."""
 
 
 class PixelConvolution(nn.Conv2d):

@@ -10,9 +10,9 @@ from pathlib import Path
 class Train:
     """Train a policy by imitation: collect, clone, DAgger, choose, export.
 
-    The folder OUT holds everything: episodes, checkpoints, learning curves (metrics.jsonl and TensorBoard) and,
-    in the end, policy.onnx. Given again after an interruption of any kind, the same command goes on where it
-    stopped and arrives at the same policy.
+    The folder OUT holds everything: episodes, checkpoints, learning curves (metrics.jsonl and TensorBoard)
+    and, in the end, policy.onnx. Given again after an interruption of any kind, the same command goes on
+    where it stopped and arrives at the same policy.
     """
 
     out: Path

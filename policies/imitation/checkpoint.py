@@ -42,7 +42,11 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, position: Position, config: TrainConfig
+    path: Path,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    config: TrainConfig,
 ) -> None:
     """Write the state whole or not at all. Raises InputError when the disk is full."""
     tensors = {f"weights.{name}": value for name, value in network.state_dict().items()}
@@ -66,13 +70,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
             header = json.loads((file.metadata() or {}).get(_HEADER_KEY, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if header["format"] > FORMAT:
-            raise InputError(f"{path}: checkpoint format {header['format']}; this version reads up to {FORMAT}")
+            raise InputError(
+                f"{path}: checkpoint format {header['format']}; this version reads up to {FORMAT}"
+            )
         return Checkpoint(Position(header["round"], header["step"]), header["config"], tensors)
     except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not a checkpoint of navstack train ({error})") from error
 
 
-def restore(checkpoint: Checkpoint, network: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+def restore(
+    checkpoint: Checkpoint, network: torch.nn.Module, optimizer: torch.optim.Optimizer | None
+) -> None:
     """Put weights, optimiser and torch's random state back. Raises InputError where they do not fit."""
     try:
         network.load_state_dict(_below("weights.", checkpoint.tensors))

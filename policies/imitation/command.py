@@ -33,7 +33,11 @@ def run_collect(arguments: Collect) -> int:
     _open_collection(folder, config)
     with Flyers(arguments.workers) as flyers, live_bar(console, "expert flies", arguments.episodes) as bar:
         collected = collect(
-            folder, config, arguments.episodes, flyers, lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames")
+            folder,
+            config,
+            arguments.episodes,
+            flyers,
+            lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames"),
         )
     console.print(f"{folder}: {collected}", highlight=False)
     return 0
@@ -44,17 +48,21 @@ def _open_collection(folder: Path, config: CollectConfig) -> None:
     text = json.dumps(asdict(config), sort_keys=True, indent=1) + "\n"
     if path.exists():
         if path.read_text() != text:
-            raise InputError(f"{folder} holds another collection (see {path}); name another folder or remove it")
+            raise InputError(
+                f"{folder} holds another collection (see {path}); name another folder or remove it"
+            )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is no collection of episodes; name another folder or remove it")
+        raise InputError(
+            f"{folder} exists and is no collection of episodes; name another folder or remove it"
+        )
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
 
 
 def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> None:
-    """Make each world's environment once. Raises InputError for names that are unknown or not for this purpose."""
+    """Make each world's environment once. Raises InputError for names unknown or not for this purpose."""
     from gymnasium.error import Error
 
     from navstack.policies.imitation.rollout import make_env
@@ -101,9 +109,6 @@ def run_train(arguments: Train) -> int:
     config = train_config(arguments)
     check_worlds(config.collect.env, config.collect.worlds, "train")
     check_worlds(config.collect.env, config.dev_worlds, "dev")
-    # threads that wait for each other by spinning stall a machine that also flies; libgomp reads this once, when
-    # torch is loaded, and it changes no result
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from navstack.policies.imitation.run import train
 
     console = Console()
@@ -129,13 +134,17 @@ def run_export(arguments: Export) -> int:
     network = build_network(spec)
     restore(checkpoint, Imitator(network), None)
     export_policy(network, run_card(config, network, spec, checkpoint.position.round), arguments.out)
-    print(f"{arguments.out}: {arguments.out.stat().st_size} bytes, weights {weights_hash(arguments.out)[:16]}")
+    print(
+        f"{arguments.out}: {arguments.out.stat().st_size} bytes, weights {weights_hash(arguments.out)[:16]}"
+    )
     return 0
 
 
 def find_checkpoint(folder: Path) -> Path:
-    """The newest checkpoint in a run's folder, or the one in a round's. Raises InputError where there is none."""
+    """The newest checkpoint in a run's or a round's folder. Raises InputError where there is none."""
     found = sorted([*folder.glob("checkpoint.safetensors"), *folder.glob("rounds/*/checkpoint.safetensors")])
     if not found:
-        raise InputError(f"{folder} holds no checkpoint; give the folder of a training run, or one of its rounds")
+        raise InputError(
+            f"{folder} holds no checkpoint; give the folder of a training run, or one of its rounds"
+        )
     return found[-1]

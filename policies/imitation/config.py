@@ -42,9 +42,9 @@ class TrainConfig:
     dagger_episodes: tuple[int, ...] = (80, 80, 80)  # rounds 1, 2, ...
     expert_share: tuple[float, ...] = (0.3, 0.1, 0.0)  # of the segments of rounds 1, 2, ... the expert flies
     steps: tuple[int, ...] = (1800, 1000, 1000, 3000)  # gradient steps after the episodes of each round
-    windows: int = 16  # a batch
-    frames: int = 24  # a window
-    burn_in: int = 4  # frames that only warm the state up, where a window does not begin at the start
+    windows: int = 24  # a batch
+    frames: int = 16  # a window
+    burn_in: int = 3  # frames that only warm the state up, where a window does not begin at the start
     learning_rate: float = 3e-3  # peak of round 0
     later_rate: float = 2e-3  # peak of the rounds after it
     weight_decay: float = 1e-3
@@ -65,13 +65,15 @@ class TrainConfig:
         rounds = 1 + len(self.dagger_episodes)
         if len(self.steps) != rounds or len(self.expert_share) != rounds - 1:
             raise InputError(
-                f"a run with {rounds - 1} DAgger rounds needs {rounds} numbers of steps and {rounds - 1} expert"
-                f" shares; found {len(self.steps)} and {len(self.expert_share)}"
+                f"a run with {rounds - 1} DAgger rounds needs {rounds} numbers of steps and {rounds - 1}"
+                f" expert shares; found {len(self.steps)} and {len(self.expert_share)}"
             )
         if min(self.expert_episodes, *self.dagger_episodes, *self.steps, self.windows, self.frames) < 1:
             raise InputError("episodes, steps, windows and frames must be at least 1")
         if not 0 <= self.burn_in < self.frames:
-            raise InputError(f"burn_in is {self.burn_in}; it must be at least 0 and below frames ({self.frames})")
+            raise InputError(
+                f"burn_in is {self.burn_in}; it must be at least 0 and below frames ({self.frames})"
+            )
 
     @property
     def rounds(self) -> int:
@@ -117,9 +119,13 @@ def config_from_json(values: dict[str, Any]) -> TrainConfig:
     try:
         collect = CollectConfig(**_tuples(values["collect"]))
         rest = _tuples(values)
-        return TrainConfig(**{**rest, "collect": collect, "augmentation": Augmentation(**values["augmentation"])})
+        return TrainConfig(
+            **{**rest, "collect": collect, "augmentation": Augmentation(**values["augmentation"])}
+        )
     except (KeyError, TypeError) as error:
-        raise InputError(f"the run's configuration does not fit this version of navstack ({error})") from error
+        raise InputError(
+            f"the run's configuration does not fit this version of navstack ({error})"
+        ) from error
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Windows of frames out of episodes on disk, at memory speed and in an order that a restart can continue.
 
-Images stay in their files, memory-mapped; only the frames of a batch are ever read. Each batch is a pure
-function of (seed, round, step), so the position in the data is the step number and nothing else.
+Images stay in their files, memory-mapped; only the frames of a batch are ever read. Each window is a pure
+function of (seed, round, step, row), so the position in the data is the step number and nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class StoredEpisode:
         index: EpisodeIndex = index_episode(path)
         image = np.memmap(path, np.uint8, "r", index.image_offset, index.image_shape)
         with safe_open(path, framework="numpy") as file:
-            return cls(image, np.cumsum(file.get_tensor("dt"), dtype=np.float64), file.get_tensor("expert_command"))
+            return cls(
+                image, np.cumsum(file.get_tensor("dt"), dtype=np.float64), file.get_tensor("expert_command")
+            )
 
     def __len__(self) -> int:
         return len(self.elapsed)
@@ -63,7 +65,9 @@ class StoredEpisode:
 class WindowDataset:
     """Random windows of the episodes with the given keys."""
 
-    def __init__(self, folder: Path, keys: Sequence[Key], frames: int, burn_in: int, augmentation: Augmentation) -> None:
+    def __init__(
+        self, folder: Path, keys: Sequence[Key], frames: int, burn_in: int, augmentation: Augmentation
+    ) -> None:
         """Open every episode. Raises InputError where one is missing or broken."""
         self.frames, self.burn_in, self.augmentation = frames, burn_in, augmentation
         self.episodes = [StoredEpisode.open(episode_path(folder, *key)) for key in keys]
@@ -78,25 +82,24 @@ class WindowDataset:
         """Frames in all episodes."""
         return sum(map(len, self.episodes))
 
-    def batch(self, windows: int, seed: int, round_: int, step: int) -> Batch:
-        """The windows of one gradient step: the same for the same arguments."""
-        rng = generator(seed, BATCH, round_, step)
+    def batch(self, rows: Sequence[int], seed: int, round_: int, step: int) -> Batch:
+        """These rows of the windows of one gradient step: each depends on (seed, round, step, row) alone."""
         height, width = self.episodes[0].image.shape[1:3]
-        image = np.empty((windows, self.frames, height, width, 3), dtype=np.uint8)
-        dt = np.ones((windows, self.frames), dtype=np.float32)
-        target = np.zeros((windows, self.frames, 4), dtype=np.float32)
-        weight = np.zeros((windows, self.frames), dtype=np.float32)
-        for row in range(windows):
+        image = np.zeros((len(rows), self.frames, height, width, 3), dtype=np.uint8)
+        dt = np.ones((len(rows), self.frames), dtype=np.float32)
+        target = np.zeros((len(rows), self.frames, 4), dtype=np.float32)
+        weight = np.zeros((len(rows), self.frames), dtype=np.float32)
+        for place, row in enumerate(rows):
+            rng = generator(seed, BATCH, round_, step, row)
             chosen, episode = self._choose(rng)
             count = len(chosen)
             seen, commands = episode.image[chosen], episode.target[chosen]
             if rng.random() < self.augmentation.mirror:
                 seen, commands = mirror(seen, commands)
-            image[row, :count] = photometric(seen, self.augmentation, rng)
-            image[row, count:] = 0
-            dt[row, :count] = episode.intervals(chosen)
-            target[row, :count] = commands
-            weight[row, self.burn_in if chosen[0] else 0 : count] = 1.0
+            image[place, :count] = photometric(seen, self.augmentation, rng)
+            dt[place, :count] = episode.intervals(chosen)
+            target[place, :count] = commands
+            weight[place, self.burn_in if chosen[0] else 0 : count] = 1.0
         return Batch(image, dt, target, weight)
 
     def _choose(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], StoredEpisode]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,12 @@ from torch import Tensor, nn
 
 from navstack.errors import InputError
 from navstack.policies.imitation.config import TrainConfig
-from navstack.policies.imitation.dataset import Batch, WindowDataset
+from navstack.policies.imitation.dataset import WindowDataset
 from navstack.policies.imitation.streams import WEIGHTS, integer
 from navstack.policies.network import COMMAND_SIZE, NetworkSpec, PolicyNetwork, build_network
 
 WARM_UP = 0.05  # share of a round's steps in which the learning rate rises
 LAST_RATE = 0.02  # of the peak, at the end of a round
-READ_AHEAD = 2  # batches prepared while the one before is learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def imitation_loss(command: Tensor, target: Tensor, limits: Tensor, weight: Tensor, huber: float) -> Tensor:
-    """Huber loss (scaled to slope 1) of (B, T, 4) commands counted in limits, over frames of weight (B, T)."""
+    """Huber loss (of slope 1) of (B, T, 4) commands counted in limits, over frames of weight (B, T)."""
     loss = torch.nn.functional.smooth_l1_loss(command / limits, target / limits, beta=huber, reduction="none")
     return (loss.mean(-1) * weight).sum() / weight.sum().clamp(min=1.0)
 
@@ -64,7 +64,7 @@ class Imitator(nn.Module):
         self.reader = nn.Linear(network.vision.feature_size, COMMAND_SIZE)
 
     def forward(self, images: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, T, H, W, 3) and dt (B, T) s to the network's commands and the reader's, (B, T, 4) each."""
+        """Images (B, T, H, W, 3), dt (B, T) s to the network's commands and the reader's, (B, T, 4) each."""
         network = self.network
         features = network.vision.sequence(images)
         state = network.initial_state(len(dt)).to(dt.device)
@@ -73,11 +73,15 @@ class Imitator(nn.Module):
 
 
 class Learner:
-    """A network and its optimiser on one device."""
+    """A network and its optimiser on one device.
+
+    On a CPU every thread prepares and learns its own share of a batch from end to end, and the shares'
+    gradients are added in order. Operations this small gain little from being split among threads, and lose
+    much to waiting where the machine is shared.
+    """
 
     def __init__(self, config: TrainConfig, spec: NetworkSpec) -> None:
         """Draw fresh weights from the run's seed. Raises InputError for an unknown network or accelerator."""
-        torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(True)
         torch.manual_seed(integer(config.seed, WEIGHTS))
         try:
@@ -91,52 +95,65 @@ class Learner:
             self.imitator.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self._module, self.optimizer = self._fabric.setup(self.imitator, optimizer)
+        self._parameters = list(self.imitator.parameters())
+        shares = min(config.threads, config.windows) if self._fabric.device.type == "cpu" else 1
+        self._shares = [range(config.windows)[share::shares] for share in range(shares)]
 
     def round(
         self, dataset: WindowDataset, round_: int, done: int, after_step: Callable[[StepReport], None]
     ) -> None:
         """Take the round's gradient steps from `done` on. Raises InputError when the loss is not finite."""
-        config = self.config
-        steps = config.steps[round_]
+        config, steps = self.config, self.config.steps[round_]
         peak = config.later_rate if round_ else config.learning_rate
-        for step, batch in zip(range(done, steps), _read_ahead(dataset, config, round_, done), strict=False):
-            rate = learning_rate(step, steps, peak)
-            loss, norm = self._step(batch, rate)
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"the loss is {loss} at step {step} of round {round_}; lower the learning rate ({peak:g})"
-                )
-            after_step(StepReport(round_, step + 1, loss, norm, rate, batch.dt.size))
+        with ThreadPoolExecutor(len(self._shares), initializer=_compute_alone) as threads:
+            for step in range(done, steps):
+                rate = learning_rate(step, steps, peak)
+                share = functools.partial(self._share, dataset, round_, step)
+                loss, norm = self._descend(list(threads.map(share, self._shares)), rate)
+                if not math.isfinite(loss):
+                    raise InputError(
+                        f"the loss is {loss} at step {step} of round {round_}; lower the learning rate"
+                        f" ({peak:g})"
+                    )
+                after_step(StepReport(round_, step + 1, loss, norm, rate, config.windows * config.frames))
 
-    def _step(self, batch: Batch, rate: float) -> tuple[float, float]:
+    def _share(self, dataset: WindowDataset, round_: int, step: int, rows: range) -> Share:
+        """Loss and gradients of some rows of a batch."""
+        batch = dataset.batch(rows, self.config.seed, round_, step)
         image, dt, target, weight = self._fabric.to_device(
             tuple(torch.from_numpy(a) for a in (batch.image, batch.dt, batch.target, batch.weight))
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         command, glance = self._module(image, dt)
         limits, huber = self.network.limits, self.config.huber
         loss = imitation_loss(command, target, limits, weight, huber)
         beside = imitation_loss(glance, target, limits, weight, huber)
-        self.optimizer.zero_grad(set_to_none=True)
-        self._fabric.backward(loss + self.config.reader * beside)
-        norm = torch.nn.utils.clip_grad_norm_(self.imitator.parameters(), self.config.clip)
+        gradients = torch.autograd.grad(loss + self.config.reader * beside, self._parameters)
+        return Share(float(loss.detach()), gradients, len(rows) / self.config.windows)
+
+    def _descend(self, shares: Sequence[Share], rate: float) -> tuple[float, float]:
+        """One optimiser step along the shares' mean gradient. Returns loss and gradient norm."""
+        for number, parameter in enumerate(self._parameters):
+            parts = [share.gradients[number] * share.part for share in shares]
+            # the fused optimiser walks memory, and gradients of convolutions may lie there as channels_last
+            parameter.grad = functools.reduce(torch.add, parts).contiguous()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.clip)
         self.optimizer.step()
-        return float(loss.detach()), float(norm)
+        return sum(share.loss * share.part for share in shares), float(norm)
 
 
-def _read_ahead(dataset: WindowDataset, config: TrainConfig, round_: int, first: int) -> Iterator[Batch]:
-    """Batches from `first` on, in order, prepared by a second thread while the learner computes."""
-    with ThreadPoolExecutor(1) as thread:
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one thread found out about its rows of a batch."""
 
-        def submit(step: int) -> Future[Batch]:
-            return thread.submit(dataset.batch, config.windows, config.seed, round_, step)
+    loss: float
+    gradients: tuple[Tensor, ...]  # one a parameter
+    part: float  # of the batch
 
-        pending = [submit(step) for step in range(first, min(first + READ_AHEAD, config.steps[round_]))]
-        for step in range(first, config.steps[round_]):
-            if step + READ_AHEAD < config.steps[round_]:
-                pending.append(submit(step + READ_AHEAD))
-            yield pending.pop(0).result()
+
+def _compute_alone() -> None:
+    torch.set_num_threads(1)  # of this thread's own operations
 
 
 class Throughput:

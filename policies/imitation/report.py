@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from torch.utils.tensorboard import SummaryWriter
 
 from navstack.files import disk_errors, write_atomically
@@ -17,12 +24,14 @@ from navstack.policies.imitation.checkpoint import Position
 
 
 class Metrics:
-    """metrics.jsonl and TensorBoard: one row every few gradient steps, and one after each round's dev flights.
+    """metrics.jsonl and TensorBoard: a row every few gradient steps, and after each round's dev flights.
 
     A row holds `round`, `step` (in the round), `total_step`, and what was measured.
     """
 
-    def __init__(self, folder: Path, position: Position, steps: tuple[int, ...], judged: Sequence[int]) -> None:
+    def __init__(
+        self, folder: Path, position: Position, steps: tuple[int, ...], judged: Sequence[int]
+    ) -> None:
         """Go on at this position, with dev flights done in the `judged` rounds.
 
         Rows of what a killed run did after that are dropped: it will be done again.

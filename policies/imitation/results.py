@@ -49,7 +49,9 @@ def read_dev(path: Path) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = json.loads(path.read_text())
         success_rate(rows)
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise InputError(f"{path}: not the dev figures of a training run ({error}); remove it to fly them anew") from error
+        raise InputError(
+            f"{path}: not the dev figures of a training run ({error}); remove it to fly them anew"
+        ) from error
     return rows
 
 
@@ -64,7 +66,9 @@ def run_card(
     deciding = json.loads(config_to_json(config))
     training = {
         "by": "imitation of the task's expert: behaviour cloning, then DAgger",
-        "config": {key: value for key, value in deciding.items() if key not in ("workers", "checkpoint_seconds")},
+        "config": {
+            key: value for key, value in deciding.items() if key not in ("workers", "checkpoint_seconds")
+        },
         "worlds": list(config.collect.worlds),
         "round": round_,
         "episodes": sum(config.episodes(number) for number in range(round_ + 1)),

@@ -71,7 +71,9 @@ class Disturbance:
     the frame rate.
     """
 
-    def __init__(self, config: CollectConfig, limits: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
+    def __init__(
+        self, config: CollectConfig, limits: npt.NDArray[np.float64], rng: np.random.Generator
+    ) -> None:
         self._config, self._limits, self._rng = config, limits, rng
         self._noise = rng.normal(0.0, config.sway, 4)
         self._kick: npt.NDArray[np.float64] | None = None
@@ -103,7 +105,9 @@ class Demonstration:
     is right when it takes over.
     """
 
-    def __init__(self, job: CollectJob, flight: Flight, learner: OnnxPolicy | None, rng: np.random.Generator) -> None:
+    def __init__(
+        self, job: CollectJob, flight: Flight, learner: OnnxPolicy | None, rng: np.random.Generator
+    ) -> None:
         self._job, self._flight, self._learner, self._rng = job, flight, learner, rng
         self._limits = self.card.limits.as_array().astype(np.float64)
         self._disturbance = Disturbance(job.config, self._limits, rng)
@@ -158,7 +162,7 @@ class CollectJob:
 
 
 def collect_episode(job: CollectJob) -> tuple[EpisodeFacts, int]:
-    """Fly one episode and write it. Returns its facts and its number of frames. Raises InputError (disk full)."""
+    """Fly one episode and write it. Returns its facts and number of frames. Raises InputError (disk full)."""
     config, key = job.config, (job.round, job.index)
     rng = generator(config.seed, COLLECT, *key)
     seed = integer(config.seed, COLLECT, *key)
@@ -237,12 +241,16 @@ def judge_policy(job: DevJob) -> str:
 def make_env(env: str, world: str, purpose: str, timing: FrameTiming) -> gymnasium.Env[Any, Any]:
     """The environment of a task by its short name. Raises InputError for unknown names."""
     return gymnasium.make(
-        f"navstack.envs:navstack/{env}-v0", disable_env_checker=True, world=world, purpose=purpose, timing=timing
+        f"navstack.envs:navstack/{env}-v0",
+        disable_env_checker=True,
+        world=world,
+        purpose=purpose,
+        timing=timing,
     )
 
 
 def draw_timing(config: CollectConfig, rng: np.random.Generator) -> FrameTiming:
-    """A camera's clock: an interval of whole physics steps, some jitter, and in half of the flights lost frames."""
+    """A camera's clock: whole physics steps between frames, some jitter, lost frames in half the flights."""
     shortest, longest = round(PHYSICS_HZ / config.fastest_hz), round(PHYSICS_HZ / config.slowest_hz)
     rate = PHYSICS_HZ / int(rng.integers(shortest, longest + 1))
     drop = max(0.0, rng.uniform(-config.drop, config.drop))
@@ -256,5 +264,3 @@ def _load_policy(path: str) -> OnnxPolicy:
 @lru_cache(maxsize=1)
 def _loaded_policy(path: str, written: int) -> OnnxPolicy:
     return OnnxPolicy.load(Path(path))
-
-

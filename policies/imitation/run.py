@@ -45,8 +45,8 @@ def train(folder: Path, config: TrainConfig, console: Console) -> Path:
     """Run, or go on with, the training run in this folder. Returns the path of its policy.onnx.
 
     Raises:
-        InputError: where the folder holds something else or another run, another process trains in it, a world
-            or network is unknown, or the disk is full.
+        InputError: where the folder holds something else or another run, another process trains in it, a
+            world or network is unknown, or the disk is full.
     """
     result = folder / "policy.onnx"
     open_run(folder, config)
@@ -70,7 +70,9 @@ def open_run(folder: Path, config: TrainConfig) -> None:
             raise InputError(f"{path}: not the configuration of a training run ({error})") from error
         other = difference(config, found)
         if other:
-            raise InputError(f"{folder} holds another training run: {other}; name another folder or remove it")
+            raise InputError(
+                f"{folder} holds another training run: {other}; name another folder or remove it"
+            )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no training run; name another folder or remove it")
@@ -86,7 +88,9 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise InputError(f"another process is training in {folder}; wait for it or name another folder") from error
+            raise InputError(
+                f"another process is training in {folder}; wait for it or name another folder"
+            ) from error
         yield
 
 
@@ -121,7 +125,8 @@ class _Run:
             self._export(number)
             rate = self._judge(number)
             self._console.print(
-                f"round {number}: {collected}; dev success {100 * rate:.0f}%; {time.perf_counter() - started:.0f} s",
+                f"round {number}: {collected}; dev success {100 * rate:.0f}%;"
+                f" {time.perf_counter() - started:.0f} s",
                 highlight=False,
             )
         self._metrics.close()
@@ -153,7 +158,7 @@ class _Run:
             )  # fmt: skip
 
     def _keys(self, number: int) -> list[tuple[int, int]]:
-        """Keys of all episodes up to and with this round: by the configuration, never by what else lies there."""
+        """Keys of all episodes up to this round: by the configuration, never by what else lies there."""
         return [(r, index) for r in range(number + 1) for index in range(self._config.episodes(r))]
 
     def _learn(self, number: int) -> None:
@@ -162,7 +167,9 @@ class _Run:
         if done == total:
             return
         config = self._config
-        dataset = WindowDataset(self._episodes, self._keys(number), config.frames, config.burn_in, config.augmentation)
+        dataset = WindowDataset(
+            self._episodes, self._keys(number), config.frames, config.burn_in, config.augmentation
+        )
         with live_bar(self._console, f"round {number}: learning", total) as bar:
             watch = _Watch(self, bar)
             self._learner.round(dataset, number, done, watch.after_step)
