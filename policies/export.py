@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +105,7 @@ def to_onnx(network: PolicyNetwork, height: int, width: int) -> onnx.ModelProto:
         torch.zeros(2, size),
     )
     batch = torch.export.Dim("N", min=1)
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), _one_thread(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
@@ -162,18 +164,29 @@ def largest_difference(
     theirs = ours.numpy().copy()
     limits, worst = card.limits.as_array(), 0.0
     picture = rng.integers(0, 256, (height, width, 3))
-    for _ in range(steps):
-        picture = np.clip(picture + rng.integers(-20, 21, picture.shape), 0, 255)
-        image = picture.astype(np.uint8)[None]
-        dt = rng.uniform(0.5 * card.dt_min, 1.5 * card.dt_max, (1, 1)).astype(np.float32)
-        with torch.no_grad():
+    with _one_thread(), torch.no_grad():
+        for _ in range(steps):
+            picture = np.clip(picture + rng.integers(-20, 21, picture.shape), 0, 255)
+            image = picture.astype(np.uint8)[None]
+            dt = rng.uniform(0.5 * card.dt_min, 1.5 * card.dt_max, (1, 1)).astype(np.float32)
             command, ours = network.step(torch.from_numpy(image), torch.from_numpy(dt), ours)
-        answer, theirs = session.run(None, {"image": image, "dt": dt, "state": theirs})
-        difference = np.abs(answer - command.numpy()) / limits
-        worst = max(worst, float(difference.max()), float(np.abs(theirs - ours.numpy()).max()))
-        if not np.isfinite(worst):
-            return float("inf")
+            answer, theirs = session.run(None, {"image": image, "dt": dt, "state": theirs})
+            difference = np.abs(answer - command.numpy()) / limits
+            worst = max(worst, float(difference.max()), float(np.abs(theirs - ours.numpy()).max()))
+            if not np.isfinite(worst):
+                return float("inf")
     return worst
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute single frames in one thread: they are too small to share, and waiting for a second one costs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def weights_hash(path: Path) -> str:
