@@ -73,7 +73,7 @@ def photometric(images: Images, augmentation: Augmentation, rng: np.random.Gener
 
 
 def _cut_out(images: Images, largest: int, rng: np.random.Generator) -> None:
-    height, width = rng.integers(2, largest + 1, 2)
+    height, width = np.minimum(rng.integers(2, largest + 1, 2), images.shape[1:3])
     top = rng.integers(0, images.shape[1] - height + 1)
     left = rng.integers(0, images.shape[2] - width + 1)
     grey = rng.integers(0, 256)  # never a colour: the target's is what the policy looks for

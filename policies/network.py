@@ -122,12 +122,15 @@ CORES: dict[str, Callable[[int], nn.Module]] = {
 """Recurrent cores by name: number of features to core. A new one is one line here."""
 
 
+def check_network(name: str) -> None:
+    """Raise InputError, with the nearest name, unless this is a network."""
+    if name not in CORES:
+        raise InputError(f"network '{name}' not found{nearest(name, CORES)} (networks: {', '.join(CORES)})")
+
+
 def build_network(spec: NetworkSpec) -> PolicyNetwork:
     """A network with fresh weights drawn from torch's generator. Raises InputError for an unknown preset."""
-    if spec.preset not in CORES:
-        raise InputError(
-            f"network '{spec.preset}' not found{nearest(spec.preset, CORES)} (networks: {', '.join(CORES)})"
-        )
+    check_network(spec.preset)
     vision = Vision(spec.camera.height, spec.camera.width)
     core = CORES[spec.preset](vision.feature_size)
     return PolicyNetwork(vision, core, spec.limits, spec.rate_hz, spec.dt_min, spec.dt_max)

@@ -109,8 +109,12 @@ def run_train(arguments: Train) -> int:
     config = train_config(arguments)
     check_worlds(config.collect.env, config.collect.worlds, "train")
     check_worlds(config.collect.env, config.dev_worlds, "dev")
+    from navstack.policies.imitation.learn import check_accelerator
     from navstack.policies.imitation.run import train
+    from navstack.policies.network import check_network
 
+    check_network(config.network)
+    check_accelerator(config.accelerator)
     console = Console()
     result = train(arguments.out, config, console)
     console.print(f"policy: {result}", highlight=False)

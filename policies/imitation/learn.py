@@ -72,6 +72,14 @@ class Imitator(nn.Module):
         return network.command(outputs), torch.tanh(self.reader(features)) * network.limits
 
 
+def check_accelerator(name: str) -> Fabric:
+    """Lightning Fabric on one device of this kind. Raises InputError where it is unknown or not there."""
+    try:
+        return Fabric(accelerator=name, devices=1)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"accelerator '{name}' cannot be used here: {error}") from error
+
+
 class Learner:
     """A network and its optimiser on one device.
 
@@ -84,10 +92,7 @@ class Learner:
         """Draw fresh weights from the run's seed. Raises InputError for an unknown network or accelerator."""
         torch.use_deterministic_algorithms(True)
         torch.manual_seed(integer(config.seed, WEIGHTS))
-        try:
-            self._fabric = Fabric(accelerator=config.accelerator, devices=1)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(f"accelerator '{config.accelerator}' cannot be used here: {error}") from error
+        self._fabric = check_accelerator(config.accelerator)
         self.config = config
         self.network: PolicyNetwork = build_network(spec)
         self.imitator = Imitator(self.network)
