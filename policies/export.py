@@ -180,7 +180,7 @@ def largest_difference(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute single frames in one thread: they are too small to share, and waiting for a second one costs."""
+    """Compute single frames in one thread: they are too small to share, and waiting for another costs."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

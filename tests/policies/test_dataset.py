@@ -1,4 +1,4 @@
-"""Windows of episodes: which frames, which labels, which time; and augmentation that is right for the labels."""
+"""Windows of episodes: which frames, which labels, which time; and augmentation that suits the labels."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,8 @@ def test_time_adds_up_over_frames_that_are_left_out(folder):
     for _, dt, target, weight in windows(data):
         last = np.flatnonzero(weight)[-1]
         numbers = target[: last + 1, 0].astype(int)
-        np.testing.assert_allclose(np.cumsum(dt[1 : last + 1]), recorded[numbers[1:]] - recorded[numbers[0]], atol=1e-5)
+        since_first = recorded[numbers[1:]] - recorded[numbers[0]]
+        np.testing.assert_allclose(np.cumsum(dt[1 : last + 1]), since_first, atol=1e-5)
 
 
 def test_burn_in_counts_only_where_the_state_is_not_truly_zero(folder):

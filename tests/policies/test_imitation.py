@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -99,7 +100,8 @@ def test_flights_that_are_cut_off_say_so(tmp_path):
 
 def test_collecting_imports_no_torch():
     code = "import navstack.policies.imitation.rollout, sys; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "False"
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_earlier_episodes(tmp_path, monkeypatch):
@@ -240,7 +242,7 @@ def test_the_learning_rate_rises_then_falls():
     assert rates.index(max(rates)) in (9, 10)
     assert rates[0] < 2e-4
     assert rates[-1] == pytest.approx(1e-3 * LAST_RATE, rel=0.05)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 def test_the_loss_counts_errors_in_limits_and_only_frames_that_weigh():

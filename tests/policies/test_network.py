@@ -73,7 +73,8 @@ def test_vision_normalises_in_its_weights():
     frame = images(1)
     pixels = frame.permute(0, 3, 1, 2).float()
     inner = vision.pixels(pixels)[..., 1:-1, 1:-1]
-    normalised = torch.nn.functional.conv2d((pixels - 128.0) / 64.0, vision.pixels.weight, vision.pixels.bias, 4, 2)
+    weight, bias = vision.pixels.weight, vision.pixels.bias
+    normalised = torch.nn.functional.conv2d((pixels - 128.0) / 64.0, weight, bias, 4, 2)
     torch.testing.assert_close(inner, normalised[..., 1:-1, 1:-1], atol=1e-3, rtol=1e-3)
 
 
