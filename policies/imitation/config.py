@@ -41,7 +41,7 @@ class TrainConfig:
     expert_episodes: int = 160  # round 0
     dagger_episodes: tuple[int, ...] = (80, 80, 80)  # rounds 1, 2, ...
     expert_share: tuple[float, ...] = (0.3, 0.1, 0.0)  # of the segments of rounds 1, 2, ... the expert flies
-    steps: tuple[int, ...] = (1800, 1000, 1000, 3000)  # gradient steps after the episodes of each round
+    steps: tuple[int, ...] = (1400, 800, 800, 2400)  # gradient steps after the episodes of each round
     windows: int = 24  # a batch
     frames: int = 16  # a window
     burn_in: int = 3  # frames that only warm the state up, where a window does not begin at the start
