@@ -9,4 +9,6 @@ import importlib.util
 if importlib.util.find_spec("gymnasium"):
     from gymnasium.envs.registration import register
 
-    register("navstack/FlyToTarget-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": "FlyToTarget"})
+    register(
+        "navstack/FlyToTarget-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": "FlyToTarget"}
+    )

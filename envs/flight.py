@@ -1,4 +1,4 @@
-"""The simulator as camera, vehicle and clock of the closed loop, in lock-step: waiting advances the physics."""
+"""The simulator as camera, vehicle and clock of the closed loop, in lock-step: waiting advances physics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from navstack.envs.simulator import PHYSICS_HZ, Simulator
 class SimulatedFlight:
     """One flight in simulation: implements `Clock`, `FrameSource` and `Vehicle` of `navstack.flight`."""
 
-    def __init__(self, simulator: Simulator, picture: Callable[[], Image], first: Frame | None = None) -> None:
+    def __init__(
+        self, simulator: Simulator, picture: Callable[[], Image], first: Frame | None = None
+    ) -> None:
         """`first` is a frame already taken, which the first `wait` returns."""
         self.simulator = simulator
         self._picture = picture
@@ -92,7 +94,11 @@ def connect(*, env: str, world: str, seed: int, rate_hz: float = 20.0) -> Simula
     from navstack.timing import FrameTiming
 
     environment = NavigationEnv(
-        task=env, world=world, purpose="evaluate", timing=FrameTiming(rate_hz=rate_hz), render_mode="rgb_array"
+        task=env,
+        world=world,
+        purpose="evaluate",
+        timing=FrameTiming(rate_hz=rate_hz),
+        render_mode="rgb_array",
     )
     environment.reset(seed=seed)
     return environment.flight()

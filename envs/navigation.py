@@ -69,21 +69,19 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         if not 0.0 <= difficulty <= 1.0:
             raise InputError(f"difficulty is {difficulty}; it must be between 0 and 1")
         self.render_mode = _checked_render_mode(render_mode)
-        self.spec = checked_world(world, purpose)
+        self.world_spec = checked_world(world, purpose)
         self.difficulty = difficulty
         self.with_camera = camera
         self.camera_spec = CameraSpec()
         self.limits = Limits()
         self.simulator = Simulator(
-            self.spec, load_airframe(airframe), TASKS[task](), self.camera_spec, timing or FrameTiming()
+            self.world_spec, load_airframe(airframe), TASKS[task](), self.camera_spec, timing or FrameTiming()
         )
         bound = self.limits.as_array()
         self.action_space = spaces.Box(-bound, bound, dtype=np.float32)
-        self.observation_space = spaces.Dict(
-            {
-                "image": spaces.Box(0, 255, (self.camera_spec.height, self.camera_spec.width, 3), np.uint8),
-                "dt": spaces.Box(0.0, np.inf, (1,), np.float32),
-            }
+        picture = (self.camera_spec.height, self.camera_spec.width, 3)
+        self.observation_space = spaces.Dict(  # type: ignore[assignment]  # a Dict of Any
+            image=spaces.Box(0, 255, picture, np.uint8), dt=spaces.Box(0.0, np.inf, (1,), np.float32)
         )
 
     def reset(
@@ -98,10 +96,8 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         nominal = 1.0 / self.simulator.timing.rate_hz
         return self._observation(self._first_frame.image, nominal), self._info()
 
-    def step(
-        self, action: npt.NDArray[np.float32]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Fly one command until the next frame. Raises InputError for an action of another shape or not finite."""
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Fly one command until the next frame. Raises InputError unless it is 4 finite numbers."""
         self._flight.send(self._checked_action(action))
         before = self.simulator.steps
         frame = self._flight.next_frame()
@@ -176,7 +172,9 @@ def checked_world(world: str | os.PathLike[str], purpose: str) -> WorldSpec:
 
 def _checked_render_mode(mode: str | None) -> str | None:
     if mode == "human":
-        raise InputError("render_mode 'human' needs a window, which this environment does not open; use 'rgb_array'")
+        raise InputError(
+            "render_mode 'human' needs a window, which this environment does not open; use 'rgb_array'"
+        )
     if mode not in (None, "rgb_array"):
         raise InputError(f"render_mode is '{mode}'; it must be None or 'rgb_array'")
     return mode

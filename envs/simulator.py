@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pybullet
 
-from navstack.contract import CameraSpec, Image, VehicleState, VelocityCommand, ZERO_COMMAND
+from navstack.contract import ZERO_COMMAND, CameraSpec, Image, VehicleState, VelocityCommand
 from navstack.envs.sensors import Camera
 from navstack.envs.tasks.base import COLLISION, Expert, Judge, Scenario, Task
 from navstack.envs.vehicle import Airframe, Quadrotor

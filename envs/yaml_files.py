@@ -2,63 +2,178 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from navstack.errors import InputError
+from navstack.errors import InputError, nearest
 
 LARGEST = 1 << 20  # bytes; a specification is text that someone wrote
+MOST_NODES = 100_000  # after aliases are written out: a few lines of them can stand for billions
+DEEPEST = 40  # levels
 Model = TypeVar("Model", bound=BaseModel)
+Location = list[str | int]
 
 
 def load_yaml_model(path: Path, model: type[Model], context: dict[str, Any] | None = None) -> Model:
-    """The model that a YAML file describes. Raises InputError naming file, line, field and what is allowed."""
+    """The model in a YAML file. Raises InputError naming file, line, field and what is allowed."""
+    tree, values = _parse(path, _read(path))
+    if tree is None or not isinstance(values, dict):
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        raise InputError(f"{path}:1: expected fields ({', '.join(model.model_fields)}), found {found}")
+    try:
+        return model.model_validate(values, context=context)
+    except ValidationError as error:
+        raise InputError(_sentence(path, tree, model, error)) from error
+
+
+def _read(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path}: larger than {LARGEST >> 20} MiB; a specification is a short text file")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: cannot be read: there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read: it is not UTF-8 text") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        if tree is not None:
+            _count(path, tree, {}, 0)
+        return tree, yaml.safe_load(text)
+    except InputError:
+        raise
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise InputError(f"{path}{where}: not YAML: {problem}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}:1: expected fields ({', '.join(model.model_fields)}), found {type(values).__name__}")
-    try:
-        return model.model_validate(values, context=context)
-    except ValidationError as error:
-        raise InputError(_sentence(path, tree, error)) from error
+        raise InputError(f"{path}{where}: not YAML: {' '.join(problem.split())}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # What PyYAML's constructors raise for a value that does not suit its tag, such as a 13th month.
+        raise InputError(f"{path}: not YAML: a value that cannot be read ({error})") from error
 
 
-def _sentence(path: Path, tree: yaml.Node, error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    location = [part for part in first["loc"] if not isinstance(part, str) or not part.startswith("function-")]
+def _count(path: Path, node: yaml.Node, counted: dict[int, int], depth: int) -> int:
+    """Nodes from this one on, aliases written out. Raises InputError: too many, too deep, a field twice."""
+    line = node.start_mark.line + 1
+    if counted.setdefault(id(node), 0):
+        return counted[id(node)]
+    if depth > DEEPEST:
+        raise InputError(f"{path}:{line}: nested more than {DEEPEST} levels deep, or an alias within itself")
+    number = 1
+    if isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise InputError(f"{path}:{key.start_mark.line + 1}: {key.value}: given twice")
+            keys.add(str(key.value))
+            number += _count(path, key, counted, depth + 1) + _count(path, value, counted, depth + 1)
+    elif isinstance(node, yaml.SequenceNode):
+        number += sum(_count(path, child, counted, depth + 1) for child in node.value)
+    if number > MOST_NODES:
+        raise InputError(f"{path}:{line}: more than {MOST_NODES} values, aliases written out")
+    counted[id(node)] = number
+    return number
+
+
+def _sentence(path: Path, tree: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
+    errors = error.errors(include_url=False)
+    first, location = errors[0], _location(errors[0])
+    # A union is refused once for each of its members: one sentence for all of them.
+    same = [e for e in errors if _location(e) == location]
+    message = " or ".join(dict.fromkeys(_message(e, model) for e in same))
     field = ".".join(map(str, location)) or "the file"
-    message = str(first["msg"]).removeprefix("Value error, ")
-    found = "" if first["type"] in ("missing", "extra_forbidden", "value_error") else f"; found {first['input']!r:.60}"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{path}:{_line(tree, location)}: {field}: {message}{found}{more}"
+    silent = ("missing", "extra_forbidden", "value_error")
+    found = "" if first["type"] in silent else f"; found {first['input']!r:.60}"
+    allowed = "" if first["type"] == "value_error" else _allowed(model, location)
+    others = len({tuple(_location(e)) for e in errors}) - 1
+    more = f" (and {others} more)" if others else ""
+    return f"{path}:{_line(tree, location)}: {field}: {message}{found}{allowed}{more}"
 
 
-def _line(node: yaml.Node, location: list[Any]) -> int:
+def _location(error: Any) -> Location:
+    """Where an error is, without pydantic's own names for the members of unions."""
+    *above, last = error["loc"] or ("",)
+    path = [part for part in above if isinstance(part, int) or not ("[" in part or "-" in part)]
+    own = error["type"] not in ("missing", "extra_forbidden") and isinstance(last, str)
+    return path if last == "" or (own and ("[" in last or "-" in last)) else [*path, last]
+
+
+def _message(error: Any, model: type[BaseModel]) -> str:
+    if error["type"] == "extra_forbidden":
+        *above, name = _location(error)
+        fields = [field for owner in _models(model, above) for field in owner.model_fields]
+        return f"there is no such field here{nearest(str(name), fields)} (fields: {', '.join(fields)})"
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] in ("list_type", "tuple_type"):
+        return "must be a list"
+    message = str(error["msg"]).removeprefix("Value error, ").replace(" after validation", "")
+    for beginning in ("Input should", "List should", "Tuple should", "String should"):
+        message = message.replace(beginning, "must")
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        choices = [word.strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        message += nearest(error["input"], choices)
+    return message
+
+
+def _models(model: type[BaseModel], location: Location) -> list[type[BaseModel]]:
+    """The models that may stand at a location."""
+    models = [model]
+    for part in location:
+        if isinstance(part, str):
+            fields = [m.model_fields[part] for m in models if part in m.model_fields]
+            models = [m for field in fields for m in _within(field.annotation) if isinstance(m, type)]
+    return models
+
+
+def _within(annotation: Any) -> Iterator[Any]:
+    """The models and field descriptions in an annotation."""
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    if is_model or isinstance(annotation, FieldInfo):
+        yield annotation
+    for part in (*get_args(annotation), *getattr(annotation, "__metadata__", ())):
+        yield from _within(part)
+
+
+def _allowed(model: type[BaseModel], location: Location) -> str:
+    """What the deepest field of a location says of itself."""
+    names = [number for number, part in enumerate(location) if isinstance(part, str)]
+    if not names:
+        return ""
+    for owner in _models(model, location[: names[-1]]):
+        field = owner.model_fields.get(str(location[names[-1]]))
+        if field is not None:
+            inner = (f.description for f in _within(field.annotation) if isinstance(f, FieldInfo))
+            description = field.description or next((d for d in inner if d), None)
+            return f" (expected {description})" if description else ""
+    return ""
+
+
+def _line(node: yaml.Node, location: Location) -> int:
     """Line of the deepest part of the location that stands in the file."""
+    line = node.start_mark.line
     for part in location:
         child = None
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 if key.value == str(part):
-                    child = value if not isinstance(value, yaml.ScalarNode) else key
+                    child, line = value, key.start_mark.line
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             child = node.value[part]
+            line = child.start_mark.line
         if child is None:
             break
         node = child
-    return int(node.start_mark.line) + 1
+    return int(line) + 1

@@ -85,7 +85,8 @@ class FlyToTarget:
         height = rng.uniform(*START_HEIGHT)
         bearing = difficulty * rng.uniform(-START_BEARING, START_BEARING)
         direction = rng.uniform(-math.pi, math.pi)  # from start to target
-        target = TargetPlacement(kind, *rng.uniform(-3.0, 3.0, 2).tolist(), rng.uniform(-math.pi, math.pi), size)
+        east, north = rng.uniform(-3.0, 3.0, 2).tolist()
+        target = TargetPlacement(kind, east, north, rng.uniform(-math.pi, math.pi), size)
         x = target.x - distance * math.cos(direction)
         y = target.y - distance * math.sin(direction)
         layout = Layout(

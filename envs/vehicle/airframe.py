@@ -103,9 +103,8 @@ def load_airframe(name_or_path: str | os.PathLike[str]) -> Airframe:
     name = os.fspath(name_or_path)
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return load_yaml_model(Path(name), Airframe)
-    if name not in airframe_names():
-        raise InputError(
-            f"airframe '{name}' not found{nearest(name, airframe_names())} (airframes: {', '.join(airframe_names())})"
-        )
+    names = airframe_names()
+    if name not in names:
+        raise InputError(f"airframe '{name}' not found{nearest(name, names)} (airframes: {', '.join(names)})")
     with resources.as_file(resources.files("navstack.envs.vehicle") / "airframes" / f"{name}.yaml") as path:
         return load_yaml_model(path, Airframe)

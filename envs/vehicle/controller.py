@@ -109,7 +109,7 @@ class VelocityController:
             scale = self._tan_tilt * fz / horizontal
             fx, fy = fx * scale, fy * scale
 
-        # Tilt error: the demanded direction seen from the body. Its x and y are sines of the tilt still to go.
+        # Tilt error: the demanded direction seen from the body. Its x and y are sines of the tilt to go.
         length = math.sqrt(fx * fx + fy * fy + fz * fz)
         dx = (r00 * fx + r10 * fy + r20 * fz) / length
         dy = (r01 * fx + r11 * fy + r21 * fz) / length

@@ -1,7 +1,7 @@
 """A quadrotor as one rigid body in PyBullet: four rotors, drag, and the autopilot's controller.
 
-Each physics step `actuate` applies one force and one torque and `read` fetches pose and velocity. Plain floats
-throughout: at 240 Hz a handful of three-vectors in numpy costs more than the physics.
+Each physics step `actuate` applies one force and one torque and `read` fetches pose and velocity. Plain
+floats throughout: at 240 Hz a handful of three-vectors in numpy costs more than the physics.
 
 Rotor model (form and symbols of rotorpy, after Mahony, Kumar and Corke, "Multirotor Aerial Vehicles", IEEE
 Robotics and Automation Magazine 2012, and Svacha et al., "Improving quadrotor trajectory tracking by
@@ -51,8 +51,8 @@ class Quadrotor:
             pybullet.GEOM_BOX, halfExtents=(length / 2, width / 2, height / 2), physicsClientId=self.client
         )
         self.body = pybullet.createMultiBody(
-            inertia.mass, shape, self._visual(), position_enu, (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)),
-            physicsClientId=self.client,
+            inertia.mass, shape, self._visual(), position_enu,
+            (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)), physicsClientId=self.client,
         )  # fmt: skip
         pybullet.changeDynamics(
             self.body, -1, localInertiaDiagonal=(inertia.ixx, inertia.iyy, inertia.izz),
@@ -64,7 +64,7 @@ class Quadrotor:
         self.read()
 
     def _visual(self) -> int:
-        """Hub, two arms and four rotor discs: for the chase view; the camera at the nose does not see them."""
+        """Hub, two arms and four rotor discs: for the chase view, as the camera at the nose sees none."""
         arm, (_, _, height) = self.airframe.geometry.arm, self.airframe.geometry.body
         reach, turn = self._reach, math.sin(math.pi / 8)
         identity, diagonals = (0.0, 0.0, 0.0, 1.0), [(0, 0, s * turn, math.cos(math.pi / 8)) for s in (1, -1)]
@@ -80,8 +80,8 @@ class Quadrotor:
                 lengths=3 * [0.0] + 4 * [0.1 * height],
                 visualFramePositions=3 * [(0.0, 0.0, 0.0)] + rotors,
                 visualFrameOrientations=[identity, *diagonals, *(4 * [identity])],
-                rgbaColors=[(0.12, 0.13, 0.15, 1.0), *(2 * [(0.2, 0.2, 0.22, 1.0)]), *(2 * [(1.0, 0.6, 0.1, 1.0)]),
-                            *(2 * [(0.85, 0.87, 0.9, 1.0)])],
+                rgbaColors=[(0.12, 0.13, 0.15, 1.0), *(2 * [(0.2, 0.2, 0.22, 1.0)]),
+                            *(2 * [(1.0, 0.6, 0.1, 1.0)]), *(2 * [(0.85, 0.87, 0.9, 1.0)])],
                 physicsClientId=self.client,
             )
         )  # fmt: skip
@@ -91,19 +91,27 @@ class Quadrotor:
         self.position, self.orientation = pybullet.getBasePositionAndOrientation(
             self.body, physicsClientId=self.client
         )
-        self.velocity, self.angular_velocity = pybullet.getBaseVelocity(self.body, physicsClientId=self.client)
+        self.velocity, self.angular_velocity = pybullet.getBaseVelocity(
+            self.body, physicsClientId=self.client
+        )
 
     def actuate(self, command: VelocityCommand, wind_enu: Vector3) -> None:
-        """Controller, motors and aerodynamics from the last read: apply force and torque for the next step."""
+        """Controller, motors and air from the last read: apply force and torque for the next step."""
         rotation = rotation_matrix(self.orientation)
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
         wx, wy, wz = self.angular_velocity
-        rates = (r00 * wx + r10 * wy + r20 * wz, r01 * wx + r11 * wy + r21 * wz, r02 * wx + r12 * wy + r22 * wz)
+        rates = (
+            r00 * wx + r10 * wy + r20 * wz,
+            r01 * wx + r11 * wy + r21 * wz,
+            r02 * wx + r12 * wy + r22 * wz,
+        )
         setpoint = self._controller.update(command, self.velocity, rotation, rates)
         self.turn_rotors(self.allocate(*setpoint))
         self.apply(rotation, wind_enu)
 
-    def allocate(self, thrust: float, roll: float, pitch: float, yaw: float) -> tuple[float, float, float, float]:
+    def allocate(
+        self, thrust: float, roll: float, pitch: float, yaw: float
+    ) -> tuple[float, float, float, float]:
         """Thrust of each rotor (N) for a collective thrust (N) and body torques (N m).
 
         Where a rotor would saturate, yaw torque yields first, then the collective; tilt comes last to harm.
@@ -119,9 +127,8 @@ class Quadrotor:
         low, high = spread + abs(c), limit - spread - abs(c)
         base = max(low, min(high, base)) if low <= high else 0.5 * limit
         t1, t2, t3, t4 = base + a - b + c, base - a - b - c, base - a + b + c, base + a + b - c
-        return (
-            max(0.0, min(limit, t1)), max(0.0, min(limit, t2)), max(0.0, min(limit, t3)), max(0.0, min(limit, t4)),
-        )  # fmt: skip
+        t1, t2, t3, t4 = min(limit, t1), min(limit, t2), min(limit, t3), min(limit, t4)
+        return max(0.0, t1), max(0.0, t2), max(0.0, t3), max(0.0, t4)
 
     def turn_rotors(self, thrusts: tuple[float, float, float, float]) -> None:
         """Let the motors follow for one step the speeds that give these thrusts (N)."""
@@ -140,7 +147,11 @@ class Quadrotor:
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
         (vx, vy, vz), (ux, uy, uz) = self.velocity, wind_enu
         vx, vy, vz = vx - ux, vy - uy, vz - uz
-        bx, by, bz = r00 * vx + r10 * vy + r20 * vz, r01 * vx + r11 * vy + r21 * vz, r02 * vx + r12 * vy + r22 * vz
+        bx, by, bz = (
+            r00 * vx + r10 * vy + r20 * vz,
+            r01 * vx + r11 * vy + r21 * vz,
+            r02 * vx + r12 * vy + r22 * vz,
+        )
         w1, w2, w3, w4 = self.rotor_speeds
         t1, t2, t3, t4 = k_eta * w1 * w1, k_eta * w2 * w2, k_eta * w3 * w3, k_eta * w4 * w4
         speed, turning, reach = math.sqrt(bx * bx + by * by + bz * bz), w1 + w2 + w3 + w4, self._reach
@@ -151,7 +162,9 @@ class Quadrotor:
         )
         torque = (reach * (t1 - t2 - t3 + t4), reach * (t3 + t4 - t1 - t2), kappa * (t1 - t2 + t3 - t4))
         body, client = self.body, self.client
-        pybullet.applyExternalForce(body, -1, force, (0.0, 0.0, 0.0), pybullet.LINK_FRAME, physicsClientId=client)
+        pybullet.applyExternalForce(
+            body, -1, force, (0.0, 0.0, 0.0), pybullet.LINK_FRAME, physicsClientId=client
+        )
         # Older PyBullet read the frame of a base's torque the wrong way round; a test holds ours to this one.
         pybullet.applyExternalTorque(body, -1, torque, pybullet.LINK_FRAME, physicsClientId=client)
 
@@ -164,13 +177,21 @@ class Quadrotor:
         """Where the camera is, in m, ENU."""
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_matrix(self.orientation)
         (x, y, z), (a, b, c) = self.position, self.airframe.geometry.camera_offset_flu
-        return (x + r00 * a + r01 * b + r02 * c, y + r10 * a + r11 * b + r12 * c, z + r20 * a + r21 * b + r22 * c)
+        return (
+            x + r00 * a + r01 * b + r02 * c,
+            y + r10 * a + r11 * b + r12 * c,
+            z + r20 * a + r21 * b + r22 * c,
+        )
 
     def state(self, time: float) -> VehicleState:
         """The state as of the last read."""
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_matrix(self.orientation)
         wx, wy, wz = self.angular_velocity
-        rates = (r00 * wx + r10 * wy + r20 * wz, r01 * wx + r11 * wy + r21 * wz, r02 * wx + r12 * wy + r22 * wz)
+        rates = (
+            r00 * wx + r10 * wy + r20 * wz,
+            r01 * wx + r11 * wy + r21 * wz,
+            r02 * wx + r12 * wy + r22 * wz,
+        )
         return VehicleState(time, self.position, self.velocity, self.orientation, rates)
 
 

@@ -35,6 +35,7 @@ TILE_PIXELS = 48
 ATLAS_SIDE = 6  # tiles
 VARIANTS = 3  # materials of each kind of object in one world
 PLACEMENT_TRIES = 400
+MOST_TRIANGLES = 400_000  # the library's worlds have up to a few thousand
 _NO_COLLISION = -1
 
 TARGET_HEIGHT = {"chair": 1.1, "barrel": 1.05, "cone": 1.2, "box": 1.0, "ball": 1.1}  # m
@@ -149,7 +150,10 @@ class _Plan:
             if abs(x - self.layout.center[0]) > inside or abs(y - self.layout.center[1]) > inside:
                 return False
         for corridor in self.layout.corridors:
-            if _distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1) < corridor.radius + radius:
+            if (
+                _distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1)
+                < corridor.radius + radius
+            ):
                 return False
         # Crowns may touch; trunks, boxes and houses may not stand in each other.
         return all(math.hypot(x - p.x, y - p.y) > 0.75 * (radius + p.size.radius) for p in self.placed)
@@ -168,6 +172,11 @@ class _Plan:
         if self.room is not None and self.spec.room is not None:
             self._build_room(builder, atlas, self.spec.room)
         merged = builder.merged()
+        if merged is not None and len(merged.faces) > MOST_TRIANGLES:
+            raise InputError(
+                f"world '{self.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn in"
+                " time: use fewer objects or simpler meshes"
+            )
         return () if merged is None else (_textured_body(client, merged, atlas.picture),)
 
     def _build_room(self, builder: MeshBuilder, atlas: _Atlas, room: Room) -> None:
@@ -175,7 +184,9 @@ class _Plan:
 
         assert self.room is not None
         (half, height), (cx, cy) = self.room, self.layout.center
-        tile = atlas.tile(str(room.textures[atlas.rng.integers(len(room.textures))]), draw_color(room.colors, atlas.rng))
+        tile = atlas.tile(
+            str(room.textures[atlas.rng.integers(len(room.textures))]), draw_color(room.colors, atlas.rng)
+        )
         panels = max(2, round(half / 4.0))  # panels, so that the texture repeats along the wall
         step = 2.0 * half / panels
         for k in range(panels):
@@ -190,7 +201,9 @@ class _Atlas:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.picture: Image = np.full((ATLAS_SIDE * TILE_PIXELS, ATLAS_SIDE * TILE_PIXELS, 3), 128, dtype=np.uint8)
+        self.picture: Image = np.full(
+            (ATLAS_SIDE * TILE_PIXELS, ATLAS_SIDE * TILE_PIXELS, 3), 128, dtype=np.uint8
+        )
         self._used = 0
 
     def material(self, kind: ObjectSpec) -> tuple[int, int]:
@@ -198,7 +211,9 @@ class _Atlas:
         names = [*kind.textures, *kind.texture_files]
         main = self.tile(names[self.rng.integers(len(names))], draw_color(kind.colors, self.rng))
         # Drawn even where no accent is used: what follows must not depend on the shape.
-        accent = self.tile("plain" if self.rng.random() < 0.5 else "noise", draw_color(kind.accents, self.rng))
+        accent = self.tile(
+            "plain" if self.rng.random() < 0.5 else "noise", draw_color(kind.accents, self.rng)
+        )
         return main, accent
 
     def tile(self, name: str, color: Vector3) -> int:
@@ -237,7 +252,9 @@ def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | Non
         normals=mesh.normals.tolist(), rgbaColor=(1.0, 1.0, 1.0, 1.0), physicsClientId=client,
     )  # fmt: skip
     body = pybullet.createMultiBody(0.0, collision, visual, physicsClientId=client)
-    pybullet.changeVisualShape(body, -1, textureUniqueId=_load_texture(client, picture), physicsClientId=client)
+    pybullet.changeVisualShape(
+        body, -1, textureUniqueId=_load_texture(client, picture), physicsClientId=client
+    )
     return int(body)
 
 
@@ -280,7 +297,9 @@ def _build_ground(client: int, spec: WorldSpec, layout: Layout, rng: np.random.G
         texture = path.textures[rng.integers(len(path.textures))]
         aside, yaw = rng.uniform(-8.0, 8.0), rng.uniform(-math.pi, math.pi)
         middle = (layout.center[0] - aside * math.sin(yaw), layout.center[1] + aside * math.cos(yaw))
-        strip = _flat(middle, yaw, 1.6 * half, float(rng.uniform(*path.width)), 0.015, float(rng.uniform(*texture.tile)))
+        strip = _flat(
+            middle, yaw, 1.6 * half, float(rng.uniform(*path.width)), 0.015, float(rng.uniform(*texture.tile))
+        )
         bodies.append(_textured_body(client, strip, _ground_picture(texture, rng), _NO_COLLISION))
     return tuple(bodies)
 
@@ -352,5 +371,3 @@ def _fog(spec: WorldSpec, rng: np.random.Generator) -> Fog:
 def _wind(spec: WorldSpec, rng: np.random.Generator) -> Vector3:
     speed, direction = rng.uniform(*spec.wind), rng.uniform(-math.pi, math.pi)
     return (float(speed * math.cos(direction)), float(speed * math.sin(direction)), 0.0)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ class Mesh:
 @lru_cache(maxsize=1)
 def box() -> Mesh:
     """A cube of side 1, standing on the middle of its base."""
-    vertices, normals, faces = [], [], []
+    vertices: list[Array] = []
+    normals: list[Array] = []
+    faces: list[tuple[int, int, int]] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             normal = np.zeros(3)
@@ -49,10 +52,13 @@ def box() -> Mesh:
 @lru_cache(maxsize=16)
 def lathe(profile: tuple[tuple[float, float], ...], sides: int) -> Mesh:
     """A profile of (radius, height) turned about z, smooth around and faceted along."""
-    vertices, normals, uvs, faces = [], [], [], []
+    vertices: list[Vector3] = []
+    normals: list[Vector3] = []
+    uvs: list[tuple[float, float]] = []
+    faces: list[tuple[int, int, int]] = []
     angles = np.linspace(0.0, 2.0 * math.pi, sides + 1)
     top = max(h for _, h in profile) or 1.0
-    for (r0, h0), (r1, h1) in zip(profile[:-1], profile[1:], strict=True):
+    for (r0, h0), (r1, h1) in pairwise(profile):
         slope = math.atan2(r0 - r1, h1 - h0)
         start = len(vertices)
         for angle in angles:
@@ -108,28 +114,46 @@ def _read_obj(path: Path, _modified: int) -> Mesh:
         words = line.split()
         try:
             if words[:1] == ["v"]:
-                points.append([float(w) for w in words[1:4]])
+                points.append(_numbers(words[1:4], 3))
             elif words[:1] == ["vt"]:
-                coordinates.append([float(w) for w in words[1:3]])
+                coordinates.append(_numbers(words[1:3], 2))
             elif words[:1] == ["f"]:
                 polygon = [_corner(word, len(points), len(coordinates)) for word in words[1:]]
                 for k in range(1, len(polygon) - 1):
                     corners += [polygon[0], polygon[k], polygon[k + 1]]
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise ValueError(f"the mesh {path} is not a readable OBJ file: line {number}: {error}") from error
     if not corners or len(corners) > 3 * MOST_TRIANGLES:
-        raise ValueError(f"the mesh {path} has {len(corners) // 3} triangles; 1 to {MOST_TRIANGLES} can be built")
+        raise ValueError(
+            f"the mesh {path} has {len(corners) // 3} triangles; 1 to {MOST_TRIANGLES} can be built"
+        )
     vertices = np.array([points[p] for p, _ in corners])
-    if vertices.shape[1:] != (3,) or not np.isfinite(vertices).all() or np.ptp(vertices[:, 2]) < 1e-9:
-        raise ValueError(f"the mesh {path} needs finite vertices of three coordinates and a height along z")
     uvs = np.array([coordinates[t] if t >= 0 else (0.5, 0.5) for _, t in corners])
+    extent = np.ptp(vertices, axis=0)
+    if extent[2] < 1e-9 or max(extent[:2]) < 1e-4 * extent[2]:
+        raise ValueError(f"the mesh {path} needs a height along z and a width across it")
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     vertices = (vertices - [*(0.5 * (low + high))[:2], low[2]]) / (high[2] - low[2])
-    faces = np.arange(len(vertices), dtype=np.int32).reshape(-1, 3)
-    edges = vertices[faces]
-    flat = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
-    return Mesh(vertices, np.repeat(flat, 3, axis=0), np.mod(uvs, 1.0), faces)
+    faces = vertices.reshape(-1, 3, 3)
+    flat = np.cross(faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0])
+    area = np.linalg.norm(flat, axis=1)
+    solid = area > 1e-12  # a triangle without an area has no side to see and no normal
+    if not solid.any():
+        raise ValueError(f"the mesh {path} has no triangle with an area")
+    kept = int(solid.sum())
+    return Mesh(
+        vertices=faces[solid].reshape(-1, 3),
+        normals=np.repeat(flat[solid] / area[solid, None], 3, axis=0),
+        uvs=np.mod(uvs.reshape(-1, 3, 2)[solid].reshape(-1, 2), 1.0),
+        faces=np.arange(3 * kept, dtype=np.int32).reshape(-1, 3),
+    )
+
+
+def _numbers(words: list[str], count: int) -> list[float]:
+    values = [float(word) for word in words]
+    if len(values) != count or not all(abs(value) < 1e6 for value in values):
+        raise ValueError(f"expected {count} numbers below a million, found {' '.join(words)[:60]!r}")
+    return values
 
 
 def _corner(word: str, points: int, coordinates: int) -> tuple[int, int]:

@@ -69,7 +69,11 @@ def _bush(pen: Pen, size: Size, rng: np.random.Generator) -> None:
 
 
 def _rock(pen: Pen, size: Size, rng: np.random.Generator) -> None:
-    pen.put(ball(6, 3), (size.width, rng.uniform(0.6, 1.0) * size.width, 1.3 * size.height), (0, 0, -0.3 * size.height))
+    pen.put(
+        ball(6, 3),
+        (size.width, rng.uniform(0.6, 1.0) * size.width, 1.3 * size.height),
+        (0, 0, -0.3 * size.height),
+    )
 
 
 def _pole(pen: Pen, size: Size, rng: np.random.Generator) -> None:
@@ -157,7 +161,9 @@ def _barrel(pen: Pen, size: Size, rng: np.random.Generator) -> None:
 def _cone(pen: Pen, size: Size, rng: np.random.Generator) -> None:
     w, h = size.width, size.height
     pen.put(box(), (w / 1.41, w / 1.41, 0.06 * h))
-    pen.put(lathe(((0.5, 0.0), (0.08, 1.0), (0.0, 1.0)), 10), (0.62 * w, 0.62 * w, 0.94 * h), (0.0, 0.0, 0.06 * h))
+    pen.put(
+        lathe(((0.5, 0.0), (0.08, 1.0), (0.0, 1.0)), 10), (0.62 * w, 0.62 * w, 0.94 * h), (0.0, 0.0, 0.06 * h)
+    )
 
 
 def _box(pen: Pen, size: Size, rng: np.random.Generator) -> None:
@@ -171,7 +177,7 @@ def _ball(pen: Pen, size: Size, rng: np.random.Generator) -> None:
 
 def _chair(pen: Pen, size: Size, rng: np.random.Generator) -> None:
     w, h = size.width / math.sqrt(2.0), size.height
-    # An armchair: from any side it stays a solid shape of several pixels where a frame of sticks would vanish.
+    # An armchair: from any side it stays several pixels wide where a frame of sticks would vanish.
     pen.put(box(), (w, w, 0.2 * h), (0.0, 0.0, 0.26 * h))
     pen.put(box(), (0.24 * w, w, 0.54 * h), (-0.38 * w, 0.0, 0.46 * h))
     for y in (-0.44, 0.44):
@@ -187,8 +193,12 @@ def _roof() -> Mesh:
     e, f = (-0.5, 0.0, 1.0), (0.5, 0.0, 1.0)
     vertices = np.array([a, b, f, e, c, d, e, f, b, c, f, d, a, e])
     slope = np.array((0.0, -1.0, 0.5)) / math.sqrt(1.25)
-    normals = np.array([slope] * 4 + [slope * (1, -1, 1)] * 4 + [(1.0, 0.0, 0.0)] * 3 + [(-1.0, 0.0, 0.0)] * 3)
-    uvs = np.array([(0, 1), (1, 1), (1, 0), (0, 0), (0, 1), (1, 1), (1, 0), (0, 0)] + [(0, 1), (1, 1), (0.5, 0)] * 2)
+    normals = np.array(
+        [slope] * 4 + [slope * (1, -1, 1)] * 4 + [(1.0, 0.0, 0.0)] * 3 + [(-1.0, 0.0, 0.0)] * 3
+    )
+    uvs = np.array(
+        [(0, 1), (1, 1), (1, 0), (0, 0), (0, 1), (1, 1), (1, 0), (0, 0)] + [(0, 1), (1, 1), (0.5, 0)] * 2
+    )
     faces = np.array([(0, 1, 2), (0, 2, 3), (4, 5, 6), (4, 6, 7), (8, 9, 10), (11, 12, 13)], dtype=np.int32)
     return Mesh(vertices, normals, uvs.astype(np.float64), faces)
 

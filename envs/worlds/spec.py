@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import colorsys
 import os
+import warnings
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import cv2
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from navstack.envs.yaml_files import load_yaml_model
@@ -94,7 +97,7 @@ class Texture(_Section):
         return None if file is None else str(_existing(file, info, check_image))
 
 
-class Path_(_Section):
+class GroundPath(_Section):
     """A straight strip of another ground, such as a path or a road."""
 
     probability: Share = 0.5
@@ -108,7 +111,7 @@ class Ground(_Section):
     """What lies below."""
 
     textures: Annotated[list[Texture], Field(min_length=1)]
-    path: Path_ | None = None
+    path: GroundPath | None = None
 
 
 class SkySpec(_Section):
@@ -126,7 +129,7 @@ class LightSpec(_Section):
     """The one light."""
 
     elevation: _range(5.0, 90.0) = (25.0, 70.0)  # type: ignore[valid-type]  # degrees
-    colors: list[Color] = [(1.0, 1.0, 1.0)]
+    colors: Annotated[list[Color], Field(min_length=1)] = [(1.0, 1.0, 1.0)]
     ambient: _range(0.2, 1.0) = (0.45, 0.6)  # type: ignore[valid-type]
     diffuse: _range(0.0, 1.0) = (0.35, 0.55)  # type: ignore[valid-type]
     specular: _range(0.0, 0.3) = (0.0, 0.05)  # type: ignore[valid-type]
@@ -183,6 +186,8 @@ class ObjectSpec(_Section):
             raise ValueError("give either 'density' (per 100 m^2) or 'count'")
         if (self.kind == "mesh") != (self.file is not None):
             raise ValueError("'file' (an OBJ file) belongs to kind 'mesh' and to no other")
+        if not self.textures and not self.texture_files:
+            raise ValueError("give at least one of 'textures' or 'texture_files'")
         return self
 
 
@@ -192,7 +197,7 @@ class Room(_Section):
     half_size: _range(13.0, 60.0) = (15.0, 22.0)  # type: ignore[valid-type]  # m
     height: _range(3.5, 20.0) = (6.0, 9.0)  # type: ignore[valid-type]  # m
     colors: Palette = [(0.7, 0.7, 0.7)]
-    textures: list[Family] = ["concrete"]
+    textures: Annotated[list[Family], Field(min_length=1)] = ["concrete"]
 
     _ranges = field_validator("half_size", "height")(_ordered)
     _colors = field_validator("colors")(_checked_palette)
@@ -224,25 +229,38 @@ class WorldSpec(_Section):
     _wind = field_validator("wind")(_ordered)
 
 
-def _existing(file: str, info: ValidationInfo, check: object) -> Path:
-    folder = (info.context or {}).get("folder")
-    path = Path(file) if folder is None or Path(file).is_absolute() else Path(folder) / file
-    if not path.is_file():
-        raise ValueError(f"the file {path} does not exist; paths are relative to the world file")
+def _existing(file: str, info: ValidationInfo, check: Callable[[Path], None]) -> Path:
+    path = (Path((info.context or {}).get("folder", ".")) / file).absolute()
+    if not is_file(path):
+        raise ValueError(f"the file {str(path)[:300]} does not exist; paths are relative to the world file")
     if path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"the file {path} is larger than {LARGEST_FILE >> 20} MiB")
-    assert callable(check)
     check(path)
     return path
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False also for what cannot be a file's name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def check_image(path: Path) -> None:
     """Raise ValueError unless the file is an image of a size that makes sense as a texture."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"the file {path} is not an image that OpenCV can read (PNG, JPEG, ...)")
-    if max(image.shape[:2]) > LARGEST_IMAGE:
+    try:
+        with warnings.catch_warnings(), Image.open(path) as header:  # its size, before anything is decoded
+            warnings.simplefilter("ignore")
+            large = max(header.size) > LARGEST_IMAGE
+    except Image.DecompressionBombError:
+        large = True
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for files that are not images
+        raise ValueError(f"the file {path} is not an image (PNG, JPEG, ...)") from error
+    if large:
         raise ValueError(f"the image {path} is larger than {LARGEST_IMAGE} pixels a side; scale it down")
+    if cv2.imread(str(path), cv2.IMREAD_COLOR) is None:
+        raise ValueError(f"the image {path} is damaged, or not of a kind that OpenCV reads")
 
 
 def check_mesh(path: Path) -> None:
@@ -269,7 +287,11 @@ def load_world(name_or_path: str | os.PathLike[str]) -> WorldSpec:
     if not (name.endswith((".yaml", ".yml")) or "/" in name):
         path = _library() / f"{name}.yaml"
         if name not in world_names():
-            raise InputError(f"world '{name}' not found{nearest(name, world_names())} (navstack worlds lists them)")
-    elif not path.is_file():
-        raise InputError(f"world file {path} does not exist; give a path to a YAML file, or a library world's name")
+            raise InputError(
+                f"world '{name}' not found{nearest(name, world_names())} (navstack worlds lists them)"
+            )
+    elif not is_file(path):
+        raise InputError(
+            f"world file {name[:300]} does not exist; give a path to a YAML file, or a library world's name"
+        )
     return load_yaml_model(path, WorldSpec, context={"folder": path.parent})

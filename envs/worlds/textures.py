@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from navstack.contract import Image, Vector3
 from navstack.envs.worlds.spec import Family, Palette, is_target_red
+from navstack.errors import InputError
 
 Field = npt.NDArray[np.float32]  # (n, n), about 0 to 1: how much of the second colour
 
@@ -32,7 +33,9 @@ def draw_color(palette: Palette, rng: np.random.Generator) -> Vector3:
     return red, green, blue
 
 
-def make_texture(family: Family, color: Vector3, contrast: float, size: int, rng: np.random.Generator) -> Image:
+def make_texture(
+    family: Family, color: Vector3, contrast: float, size: int, rng: np.random.Generator
+) -> Image:
     """(size, size, 3) uint8 RGB that tiles. `contrast` from 0 to 1 is how far the second colour lies."""
     wild = family == "any"
     if family == "any":
@@ -52,14 +55,20 @@ def make_texture(family: Family, color: Vector3, contrast: float, size: int, rng
 
 
 def image_texture(path: str, size: int) -> Image:
-    """(size, size, 3) uint8 RGB from an image file."""
-    return _image_texture(Path(path), Path(path).stat().st_mtime_ns, size)
+    """(size, size, 3) uint8 RGB from an image file. Raises InputError when it is no longer there."""
+    try:
+        return _image_texture(Path(path), Path(path).stat().st_mtime_ns, size)
+    except (OSError, cv2.error) as error:
+        raise InputError(
+            f"the texture {path} can no longer be read; it could when its world was loaded"
+        ) from error
 
 
 @lru_cache(maxsize=64)
 def _image_texture(path: Path, _modified: int, size: int) -> Image:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    assert picture is not None  # checked with the world file
+    if picture is None:
+        raise OSError("not an image")
     small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
@@ -90,7 +99,9 @@ def _plain(size: int, rng: np.random.Generator) -> Field:
 
 
 def _grass(size: int, rng: np.random.Generator) -> Field:
-    return _stretch(_fractal(size, (4, 16, size // 2), rng) + 0.25 * rng.random((size, size), dtype=np.float32))
+    return _stretch(
+        _fractal(size, (4, 16, size // 2), rng) + 0.25 * rng.random((size, size), dtype=np.float32)
+    )
 
 
 def _snow(size: int, rng: np.random.Generator) -> Field:
@@ -184,7 +195,11 @@ def _cells(size: int, rng: np.random.Generator, number: int = 24) -> Field:
     )
     middle = slice(size, 2 * size)
     tones = rng.random(int(labels.max()) + 1, dtype=np.float32)
-    return np.asarray(0.7 * tones[labels[middle, middle]] + 0.3 * _stretch(distance[middle, middle]), dtype=np.float32)
+    return np.asarray(
+        0.7 * tones[labels[middle, middle]]
+        + 0.3 * _stretch(np.asarray(distance[middle, middle], dtype=np.float32)),
+        dtype=np.float32,
+    )
 
 
 FAMILIES: dict[str, Callable[[int, np.random.Generator], Field]] = {
@@ -205,5 +220,14 @@ FAMILIES: dict[str, Callable[[int, np.random.Generator], Field]] = {
     "spots": _spots,
     "cells": _cells,
 }
-RANDOM_FAMILIES: tuple[Family, ...] = ("noise", "stripes", "checks", "spots", "cells", "plain", "gravel", "leaves")
+RANDOM_FAMILIES: tuple[Family, ...] = (
+    "noise",
+    "stripes",
+    "checks",
+    "spots",
+    "cells",
+    "plain",
+    "gravel",
+    "leaves",
+)
 """What "any" draws from."""

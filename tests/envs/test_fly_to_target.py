@@ -52,7 +52,8 @@ def test_outside_any_one_band_nothing_is_won(spoiled):
 def test_a_break_starts_the_two_seconds_anew():
     judge = StationJudge((0.0, 0.0, 0.5), 60.0)
     outcomes = [
-        judge.update(k * STEP, (-3.2, 0.0, 1.7), (0.4 if k == 400 else 0.0, 0.0, 0.0), 0.0) for k in range(1, 880)
+        judge.update(k * STEP, (-3.2, 0.0, 1.7), (0.4 if k == 400 else 0.0, 0.0, 0.0), 0.0)
+        for k in range(1, 880)
     ]
     assert not any(outcomes)
 
@@ -86,7 +87,9 @@ def test_the_expert_mirrors_with_the_world(distance, angle, height, yaw):
     def command(sign):
         position = (distance * math.cos(angle), sign * distance * math.sin(angle), height)
         half = sign * yaw / 2.0
-        state = VehicleState(0.0, position, (0.0, 0.0, 0.0), (0.0, 0.0, math.sin(half), math.cos(half)), (0.0,) * 3)
+        state = VehicleState(
+            0.0, position, (0.0, 0.0, 0.0), (0.0, 0.0, math.sin(half), math.cos(half)), (0.0,) * 3
+        )
         return ApproachExpert((0.0, 0.0, 0.5)).command(state)
 
     one, other = command(1.0), command(-1.0)

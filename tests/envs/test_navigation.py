@@ -36,7 +36,7 @@ def environment():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.filterwarnings("ignore:.*We recommend using a symmetric and normalized space.*")
+@pytest.mark.filterwarnings("ignore:.*recommend using a symmetric and normalized space.*")
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_gymnasium_finds_nothing_wrong(render_mode):
     made = gymnasium.make(ID, world="meadow", render_mode=render_mode)
@@ -46,7 +46,9 @@ def test_gymnasium_finds_nothing_wrong(render_mode):
 
 def test_the_same_seed_gives_the_same_images_in_every_process():
     printed = {
-        subprocess.run([sys.executable, "-c", IMAGES], capture_output=True, text=True, check=True).stdout.split()[-1]
+        subprocess.run(
+            [sys.executable, "-c", IMAGES], capture_output=True, text=True, check=True
+        ).stdout.split()[-1]
         for _ in range(2)
     }
     assert len(printed) == 1
@@ -81,7 +83,9 @@ def test_it_vectorises():
 
 
 def test_dt_is_the_time_between_frames():
-    made = NavigationEnv(world="meadow", timing=FrameTiming(rate_hz=30.0, drop_probability=0.5, jitter=0.2), camera=False)
+    made = NavigationEnv(
+        world="meadow", timing=FrameTiming(rate_hz=30.0, drop_probability=0.5, jitter=0.2), camera=False
+    )
     _, info = made.reset(seed=0)
     time = info["state"].time
     gaps = []
