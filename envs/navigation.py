@@ -21,6 +21,7 @@ from navstack.envs.worlds.spec import WorldSpec, load_world
 from navstack.errors import InputError, nearest
 from navstack.timing import FrameTiming
 
+LONGEST_DT = 60.0  # s: no flight lasts so long
 Observation = dict[str, npt.NDArray[Any]]
 _ALLOWED_SPLITS = {
     "train": ("train",),
@@ -81,7 +82,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.action_space = spaces.Box(-bound, bound, dtype=np.float32)
         picture = (self.camera_spec.height, self.camera_spec.width, 3)
         self.observation_space = spaces.Dict(  # type: ignore[assignment]  # a Dict of Any
-            image=spaces.Box(0, 255, picture, np.uint8), dt=spaces.Box(0.0, np.inf, (1,), np.float32)
+            image=spaces.Box(0, 255, picture, np.uint8), dt=spaces.Box(0.0, LONGEST_DT, (1,), np.float32)
         )
 
     def reset(

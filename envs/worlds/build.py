@@ -7,14 +7,10 @@ are a body each.
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import math
-import shutil
 import tempfile
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -174,8 +170,8 @@ class _Plan:
         merged = builder.merged()
         if merged is not None and len(merged.faces) > MOST_TRIANGLES:
             raise InputError(
-                f"world '{self.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn in"
-                " time: use fewer objects or simpler meshes"
+                f"world '{self.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn"
+                " in time: use fewer objects or simpler meshes"
             )
         return () if merged is None else (_textured_body(client, merged, atlas.picture),)
 
@@ -259,23 +255,27 @@ def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | Non
 
 
 def _load_texture(client: int, picture: Image) -> int:
-    """PyBullet takes textures from files only, and takes a file name it has seen for the same texture."""
-    path = _scratch() / f"{next(_texture_numbers)}.bmp"
+    """PyBullet takes textures from files only, and takes a file name it has seen for the same texture.
+
+    So each name is new in this process (the number) and among processes forked from one another
+    (tempfile's part).
+    """
     # TinyRenderer's v counts from the picture's last row; ours counts, as arrays do, from the first.
-    cv2.imwrite(str(path), cv2.cvtColor(np.flipud(picture), cv2.COLOR_RGB2BGR))
-    texture = int(pybullet.loadTexture(str(path), physicsClientId=client))
-    path.unlink()
-    return texture
+    _, data = cv2.imencode(".bmp", cv2.cvtColor(np.flipud(picture), cv2.COLOR_RGB2BGR))
+    prefix = f"navstack-{next(_texture_numbers)}-"
+    try:
+        with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".bmp") as file:
+            file.write(data.tobytes())
+            file.flush()
+            return int(pybullet.loadTexture(file.name, physicsClientId=client))
+    except OSError as error:
+        raise InputError(
+            f"cannot write a texture to the temporary folder {tempfile.gettempdir()} ({error.strerror});"
+            " make room there, or set TMPDIR to another folder"
+        ) from error
 
 
 _texture_numbers = itertools.count()
-
-
-@lru_cache(maxsize=1)
-def _scratch() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="navstack-textures-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _ground_picture(texture: Texture, rng: np.random.Generator) -> Image:

@@ -35,8 +35,8 @@ def environment():
     made.close()
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.filterwarnings("ignore:.*recommend using a symmetric and normalized space.*")
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_gymnasium_finds_nothing_wrong(render_mode):
     made = gymnasium.make(ID, world="meadow", render_mode=render_mode)
