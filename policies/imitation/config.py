@@ -88,11 +88,9 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
     "full": TrainConfig(
-        expert_episodes=400,
-        dagger_episodes=(200, 200, 200, 200, 200),
-        expert_share=(0.3, 0.15, 0.0, 0.0, 0.0),
-        steps=(4000, 3000, 3000, 4000, 4000, 16000),
-        dev_episodes=30,
+        dagger_episodes=(80, 80, 80, 120, 120),
+        expert_share=(0.3, 0.1, 0.0, 0.0, 0.0),
+        steps=(1800, 1000, 1000, 3000, 2000, 5000),
     ),
 }
 """Training runs by name: `quick` is the demonstration's, `full` made the policies that ship."""
