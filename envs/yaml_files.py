@@ -76,7 +76,7 @@ def _count(path: Path, node: yaml.Node, counted: dict[int, int], depth: int) -> 
         keys: set[str] = set()
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in keys:
-                raise InputError(f"{path}:{key.start_mark.line + 1}: {key.value}: given twice")
+                raise InputError(f"{path}:{key.start_mark.line + 1}: {_shown(key.value)}: given twice")
             keys.add(str(key.value))
             number += _count(path, key, counted, depth + 1) + _count(path, value, counted, depth + 1)
     elif isinstance(node, yaml.SequenceNode):
@@ -93,7 +93,7 @@ def _sentence(path: Path, tree: yaml.Node, model: type[BaseModel], error: Valida
     # A union is refused once for each of its members: one sentence for all of them.
     same = [e for e in errors if _location(e) == location]
     message = " or ".join(dict.fromkeys(_message(e, model) for e in same))
-    field = ".".join(map(str, location)) or "the file"
+    field = ".".join(_shown(part) for part in location) or "the file"
     silent = ("missing", "extra_forbidden", "value_error")
     found = "" if first["type"] in silent else f"; found {first['input']!r:.60}"
     allowed = "" if first["type"] == "value_error" else _allowed(model, location)
@@ -110,11 +110,17 @@ def _location(error: Any) -> Location:
     return path if last == "" or (own and ("[" in last or "-" in last)) else [*path, last]
 
 
+def _shown(part: object) -> str:
+    """A field's name, as short and plain as a message needs it, whatever stands in the file."""
+    name = str(part)
+    return name if name.isprintable() and len(name) <= 60 else f"{name!r:.60}"
+
+
 def _message(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         *above, name = _location(error)
         fields = [field for owner in _models(model, above) for field in owner.model_fields]
-        return f"there is no such field here{nearest(str(name), fields)} (fields: {', '.join(fields)})"
+        return f"there is no such field here{nearest(_shown(name), fields)} (fields: {', '.join(fields)})"
     if error["type"] == "missing":
         return "is missing"
     if error["type"] in ("list_type", "tuple_type"):

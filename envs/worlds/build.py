@@ -19,7 +19,7 @@ import pybullet
 from navstack.contract import Image, Vector3
 from navstack.envs.worlds.layout import Layout, TargetPlacement
 from navstack.envs.worlds.meshes import Mesh, MeshBuilder
-from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
+from navstack.envs.worlds.objects import ASPECT, NARROWEST, Pen, Size, draw
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
 from navstack.envs.worlds.spec import ObjectSpec, Room, Texture, WorldSpec
 from navstack.envs.worlds.textures import draw_color, image_texture, make_texture
@@ -118,6 +118,9 @@ class _Plan:
     def _place(self, kind: ObjectSpec, done: int, number: int, rng: np.random.Generator) -> None:
         height = float(rng.uniform(*kind.height))
         width = float(rng.uniform(*kind.width) if kind.width else height * rng.uniform(*ASPECT[kind.kind]))
+        if kind.width:  # a width asked for may be less than the shape's own depth
+            share, least = NARROWEST.get(kind.kind, (0.0, 0.0))
+            width = max(width, share * height, least)
         size, yaw = Size(height, width), float(rng.uniform(-math.pi, math.pi))
         for _ in range(PLACEMENT_TRIES):
             x, y = self._draw_place(kind, rng)

@@ -44,9 +44,14 @@ def preview(arguments: Preview) -> int:
     return 0
 
 
+def schema_text() -> str:
+    """The JSON schema of world files; `world.schema.json` is a copy of it."""
+    return json.dumps(WorldSpec.model_json_schema(), indent=2)
+
+
 def print_schema() -> int:
     """Print the JSON schema of world files."""
-    print(json.dumps(WorldSpec.model_json_schema(), indent=2))
+    print(schema_text())
     return 0
 
 

@@ -264,6 +264,16 @@ ASPECT: dict[str, tuple[float, float]] = {
 }
 """Width over height where the world file gives no width."""
 
+NARROWEST: dict[str, tuple[float, float]] = {
+    "ball": (1.0, 0.0),
+    "hay_bale": (1.0, 0.0),
+    "lamp": (0.0, 1.2),
+    "bench": (0.0, 0.6),
+    "shelf": (0.0, 1.2),
+    "wall": (0.0, 0.4),
+}
+"""Least width of kinds that are as deep as they are high, or of a fixed depth: a share of height, and m."""
+
 
 def draw(kind: str, file: str | None, pen: Pen, size: Size, rng: np.random.Generator) -> None:
     """Put one object of a kind."""

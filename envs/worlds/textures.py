@@ -1,4 +1,8 @@
-"""Procedural textures: small, tileable pictures by family, tinted by two colours."""
+"""Procedural textures: small pictures by family, tinted by two colours.
+
+They repeat without a seam, but for leaves, gravel and cells, which cut their patches at the edge, and bark and
+wood along their grain.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ def draw_color(palette: Palette, rng: np.random.Generator) -> Vector3:
 def make_texture(
     family: Family, color: Vector3, contrast: float, size: int, rng: np.random.Generator
 ) -> Image:
-    """(size, size, 3) uint8 RGB that tiles. `contrast` from 0 to 1 is how far the second colour lies."""
+    """(size, size, 3) uint8 RGB. `contrast` from 0 to 1 is how far the second colour lies."""
     wild = family == "any"
     if family == "any":
         family = RANDOM_FAMILIES[rng.integers(len(RANDOM_FAMILIES))]
