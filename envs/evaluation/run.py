@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -94,8 +95,13 @@ def _flown(jobs: Sequence[Job], workers: int) -> Iterator[FlightRecord]:
     if workers <= 1:
         yield from map(fly_job, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, _leave_interrupts_to_the_parent) as pool:
         yield from pool.imap(fly_job, jobs)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches the whole group of processes; one of them has to answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Put a judged policy among those that ship: its weights as they are, its card with the published figures.
+
+usage: .venv/bin/python scripts/ship.py POLICY TABLES.json NAME
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from navstack.card import card_to_json
+from navstack.files import write_atomically
+from navstack.policy import OnnxPolicy
+
+
+def main() -> int:
+    """Write navstack/models/NAME.onnx and check it the way that every policy is checked."""
+    source, tables, name = sys.argv[1:4]
+    held_out = json.loads(Path(tables).read_text())
+    rows = tuple(
+        {"env": "FlyToTarget", "world": row["world"], "perturb": "none", "episodes": row["episodes"],
+         "successes": row["successes"], "success_rate": row["successes"] / row["episodes"],
+         "ci_low": row["low"], "ci_high": row["high"], "seed": held_out["seed"]}
+        for row in held_out["held_out"]
+    )  # fmt: skip
+    card = replace(OnnxPolicy.load(source).card, evaluation=rows)
+    model = onnx.load(source)
+    entry = next(entry for entry in model.metadata_props if entry.key == "navstack")
+    entry.value = card_to_json(card)
+    target = Path(__file__).resolve().parent.parent / "navstack" / "models" / f"{name}.onnx"
+    write_atomically(target, model.SerializeToString(deterministic=True))
+    print(OnnxPolicy.load(target).card.evaluation[-1])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
