@@ -148,8 +148,8 @@ def _check(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
         )
         if array.dtype != dtypes[dtype] or not fits or len(array) != length:
             raise InputError(
-                f"{path}: '{name}' is {array.dtype} {array.shape}; expected {dtypes[dtype]} with {length} rows"
-                f" and shape {tuple('T' if n is None else n for n in shape)}"
+                f"{path}: '{name}' is {array.dtype} {array.shape}; expected {dtypes[dtype]} with"
+                f" {length} rows and shape {tuple('T' if n is None else n for n in shape)}"
             )
         if dtype == "F32" and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array.reshape(length, -1)).all(axis=1))[0, 0])

@@ -1,4 +1,4 @@
-"""The closed loop: camera, policy, guard, vehicle. Judging in simulation and flying a drone are this one loop.
+"""The closed loop: camera, policy, guard, vehicle. Judging in simulation and flying a drone are this loop.
 
 Only the camera, the vehicle and the clock are exchanged. Nothing here reads a clock by itself: in simulation
 waiting for a frame is what advances the physics.

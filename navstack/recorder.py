@@ -136,14 +136,14 @@ class FlightRecorder:
 
     def _flush(self) -> None:
         """End the chunk, so that a reader finds it whole, and hand it to the operating system."""
-        self._writer.flush()
+        self._writer.flush()  # type: ignore[no-untyped-call]
         self._file.flush()
 
     def close(self) -> None:
         """End the file; harmless when already closed."""
         if not self._file.closed:
             with disk_errors(self.path):
-                self._writer.finish()
+                self._writer.finish()  # type: ignore[no-untyped-call]
                 self._file.close()
 
 

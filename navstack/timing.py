@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from navstack.errors import InputError
 
+_RANGES = (("rate_hz", 1.0, 120.0), ("drop_probability", 0.0, 0.95), ("jitter", 0.0, 0.9))
+
 
 @dataclass(frozen=True, slots=True)
 class FrameTiming:
@@ -22,7 +24,7 @@ class FrameTiming:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, low, high in (("rate_hz", 1.0, 120.0), ("drop_probability", 0.0, 0.95), ("jitter", 0.0, 0.9)):
+        for name, low, high in _RANGES:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise InputError(f"frame timing: {name} is {value}; it must be between {low:g} and {high:g}")

@@ -22,7 +22,7 @@ class WithinBoundaries:
         "boundaries",
         "commanded speed towards fence, floor or ceiling above what stops in time",
         "at once",
-        "slow down; emergency braking where the vehicle itself is too fast; outside, inward at 0.5 m/s at most",
+        "slow down; emergency braking where the vehicle is too fast; outside, inward at 0.5 m/s at most",
         "when the command points inward or is slow enough",
     )
 
@@ -73,7 +73,7 @@ class WithinBoundaries:
             return 0.0, 0.0, "brake"
         # Moving along a circle of this radius also leads out: its stopping way is a tangent's.
         speed, allowed = math.hypot(east, north), self._allowed(room)
-        if speed <= allowed or outward <= allowed and self._tangent_stays_inside(speed, away):
+        if speed <= allowed or (outward <= allowed and self._tangent_stays_inside(speed, away)):
             return east, north, ""
         excess = outward - min(outward, allowed)
         east, north = east - excess * ox, north - excess * oy
@@ -84,11 +84,11 @@ class WithinBoundaries:
 
     def _tangent_stays_inside(self, speed: float, away: float) -> bool:
         stopping = speed * self.config.reaction + speed * speed / (2.0 * self.config.braking)
-        return math.hypot(away, stopping) <= self.config.fence
+        return math.hypot(away, stopping) <= self.config.fence - self.config.margin
 
     def _allowed(self, room: float) -> float:
-        a, t = self.config.braking, self.config.reaction
-        return math.sqrt(max(0.0, 2.0 * a * room + (a * t) ** 2)) - a * t
+        a, t, room = self.config.braking, self.config.reaction, max(0.0, room - self.config.margin)
+        return math.sqrt(2.0 * a * room + (a * t) ** 2) - a * t
 
     def _too_fast(self, speed: float, room: float) -> bool:
         """Whether the vehicle itself must brake now, reaction already counted as gone."""

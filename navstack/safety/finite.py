@@ -9,7 +9,9 @@ from navstack.safety.rule import GuardConfig, Moment, Row
 class Finite:
     """Zero instead of anything that is not finite."""
 
-    row = Row("finite", "a component of the command is NaN or infinite", "at once", "hover", "with a finite command")
+    row = Row(
+        "finite", "a component of the command is NaN or infinite", "at once", "hover", "with a finite command"
+    )
 
     def __init__(self, config: GuardConfig) -> None:
         pass

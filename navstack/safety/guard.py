@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from navstack.contract import ZERO_COMMAND, PolicyCard, VehicleState, VelocityCommand
 from navstack.safety.boundaries import WithinBoundaries
@@ -11,9 +11,20 @@ from navstack.safety.finite import Finite
 from navstack.safety.frame_age import FrameAge
 from navstack.safety.limits import WithinLimits
 from navstack.safety.rates import WithinRates
-from navstack.safety.rule import GuardConfig, Moment, Rule
+from navstack.safety.rule import GuardConfig, Moment, Row, Rule
 
-ORDER: tuple[type[Rule], ...] = (Finite, FrameAge, WithinLimits, WithinRates, WithinBoundaries)
+
+class RuleType(Protocol):
+    """A class of rule: its row stands on the class, and the configuration makes one."""
+
+    row: Row
+
+    def __call__(self, config: GuardConfig) -> Rule:
+        """The rule with its numbers."""
+        ...
+
+
+ORDER: tuple[RuleType, ...] = (Finite, FrameAge, WithinLimits, WithinRates, WithinBoundaries)
 """First to last: each rule sees what the one before let through, so the last has the final word."""
 
 LONGEST_STEP = 0.2  # s: a loop that stood still must not make up for it with one large change
@@ -52,7 +63,9 @@ class Guard:
         for rule in self.rules:
             rule.reset()
 
-    def apply(self, command: VelocityCommand, frame_age: float, state: VehicleState, now: float) -> GuardDecision:
+    def apply(
+        self, command: VelocityCommand, frame_age: float, state: VehicleState, now: float
+    ) -> GuardDecision:
         """What may be sent at `now` (s), given a frame of this age (s) and the vehicle's state."""
         step = max(0.0, min(LONGEST_STEP, now - self._last))
         moment = Moment(now, step, frame_age, state, self._home, self._previous)
@@ -77,5 +90,6 @@ def rule_table() -> str:
     lines = ["| priority | rule | condition | time | action | recovers |", "|---|---|---|---|---|---|"]
     for priority, rule in enumerate(ORDER, 1):
         row = rule.row
-        lines.append(f"| {priority} | {row.name} | {row.condition} | {row.time} | {row.action} | {row.recovers} |")
+        cells = (str(priority), row.name, row.condition, row.time, row.action, row.recovers)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

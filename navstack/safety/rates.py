@@ -36,7 +36,8 @@ class WithinRates:
             (before.up, command.up), (before.yaw_rate, command.yaw_rate),
         )  # fmt: skip
         values = [
-            self._approach(axis, value, goal, step, *self._bounds[axis]) for axis, (value, goal) in enumerate(pairs)
+            self._approach(axis, value, goal, step, *self._bounds[axis])
+            for axis, (value, goal) in enumerate(pairs)
         ]
         limited = VelocityCommand(*values)
         return limited, "" if limited == command else "follow"
@@ -44,13 +45,15 @@ class WithinRates:
     def _approach(
         self, axis: int, value: float, goal: float, step: float, acceleration: float, jerk: float
     ) -> float:
-        """One step towards the goal. The slope may be no steeper than can still be levelled out on arrival."""
+        """One step towards the goal. The slope is no steeper than can still be levelled out on arrival."""
         gap = goal - value
         if step <= 0.0:
             return value
         arriving = math.sqrt(2.0 * jerk * abs(gap) + (0.5 * jerk * step) ** 2) - 0.5 * jerk * step
         wanted = math.copysign(min(acceleration, arriving, abs(gap) / step), gap)
         slope = self._slopes[axis]
+        if slope * gap < 0.0:
+            slope = 0.0  # never further away from the goal: it might be past a limit there
         slope += max(-jerk * step, min(jerk * step, wanted - slope))
         if slope * gap >= 0.0 and abs(slope) * step >= abs(gap):
             slope = gap / step  # never beyond the goal, even where the jerk limit would carry it there
