@@ -166,12 +166,12 @@ def largest_difference(
     ours = network.initial_state(1)
     theirs = ours.numpy().copy()
     limits, worst = card.limits.as_array(), 0.0
-    coarse = rng.uniform(0.0, 255.0, (height // 8, width // 8, 3))
+    coarse = rng.uniform(40.0, 215.0, (height // 16, width // 16, 3))
     with _one_thread(), torch.no_grad():
         for _ in range(steps):
-            coarse = np.clip(coarse + rng.normal(0.0, 10.0, coarse.shape), 0.0, 255.0)
+            coarse = np.clip(coarse + rng.normal(0.0, 4.0, coarse.shape), 40.0, 215.0)
             picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-            picture = np.clip(picture + rng.normal(0.0, 5.0, picture.shape), 0.0, 255.0)
+            picture = np.clip(picture + rng.normal(0.0, 3.0, picture.shape), 0.0, 255.0)
             image = picture.astype(np.uint8)[None]
             dt = rng.uniform(0.5 * card.dt_min, 1.5 * card.dt_max, (1, 1)).astype(np.float32)
             command, ours = network.step(torch.from_numpy(image), torch.from_numpy(dt), ours)

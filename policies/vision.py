@@ -38,8 +38,14 @@ class PixelConvolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
         """(N, 3, H, W) float32 pixel values to (N, C, H', W')."""
-        weight, bias = self.folded()
-        return functional.conv2d(input, weight, bias, self.stride, self.padding)
+        if self.training:
+            weight, bias = self.folded()
+            return functional.conv2d(input, weight, bias, self.stride, self.padding)
+        # The same numbers with centred pixels, exact in single precision: sums of raw ones round several
+        # times coarser, and what flies should not depend on the order in which a library adds.
+        (pad, _), black = self.padding, -PIXEL_CENTER
+        centred = functional.pad(input - PIXEL_CENTER, (pad, pad, pad, pad), value=black)  # type: ignore[list-item]
+        return functional.conv2d(centred, self.weight * (1.0 / PIXEL_SCALE), self.bias, self.stride)
 
 
 class SpatialAttention(nn.Module):

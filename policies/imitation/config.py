@@ -90,7 +90,7 @@ PRESETS: dict[str, TrainConfig] = {
     "full": TrainConfig(
         dagger_episodes=(80, 80, 80, 120, 120),
         expert_share=(0.3, 0.1, 0.0, 0.0, 0.0),
-        steps=(1800, 1000, 1000, 3000, 2000, 5000),
+        steps=(1800, 1000, 1000, 3000, 2000, 2500),
     ),
 }
 """Training runs by name: `quick` is the demonstration's, `full` made the policies that ship."""
