@@ -117,8 +117,8 @@ def _check_order(wiring: Wiring) -> None:
 class _Drawing:
     """Synapses as they are drawn: the random calls of `ncps.wirings.NCP` in their order.
 
-    It keeps numpy's legacy `RandomState`, whose stream numpy has frozen: the same seed gives the same circuit as
-    ncps, in every version of numpy.
+    It keeps numpy's legacy `RandomState`, whose stream numpy has frozen: the same seed gives the same circuit
+    as ncps, in every version of numpy.
     """
 
     def __init__(self, sensory: int, layers: tuple[int, int, int], seed: int) -> None:
@@ -229,7 +229,7 @@ def ncp(
 
 
 def auto_ncp(inputs: int, units: int, motors: int, sparsity: float = 0.5, seed: int = DEFAULT_SEED) -> Wiring:
-    """A neural circuit policy from its size alone, the same as `ncps.wirings.AutoNCP(units, motors, sparsity, seed)`.
+    """A neural circuit policy from its size alone, the same as `ncps.wirings.AutoNCP`.
 
     Args:
         inputs: sensory inputs.

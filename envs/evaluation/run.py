@@ -83,7 +83,7 @@ def plan(
 def fly_jobs(
     jobs: Sequence[Job], workers: int, on_record: Callable[[FlightRecord], None] = lambda _: None
 ) -> list[FlightRecord]:
-    """Fly every job, in order of the list whatever the number of workers; `on_record` sees each as it is done."""
+    """Fly every job, in the order of the list whatever the number of workers; `on_record` sees each."""
     records = []
     for record in _flown(jobs, workers):
         records.append(record)
@@ -153,13 +153,13 @@ class FlightLogger:
         self._positions.append(tick.state.position_enu)
         self._commands.append((sent.forward, sent.left, sent.up, sent.yaw_rate))
         self._events.update(event.rule for event in tick.events)
-        if self._filmed is not None and tick.frame is not None:
-            if not self._times or tick.time - self._times[-1] >= 0.999 / CHASE_FPS:
-                chase = self._filmed.render()
-                assert chase is not None
-                self._frames.append(tick.frame.image)
-                self._chase.append(chase)
-                self._times.append(tick.time)
+        due = not self._times or tick.time - self._times[-1] >= 0.999 / CHASE_FPS
+        if self._filmed is not None and tick.frame is not None and due:
+            chase = self._filmed.render()
+            assert chase is not None
+            self._frames.append(tick.frame.image)
+            self._chase.append(chase)
+            self._times.append(tick.time)
 
     def record(self, job: Job) -> FlightRecord:
         """The record of the finished flight."""
@@ -173,7 +173,8 @@ class FlightLogger:
             world=simulator.spec.name,
             seed=job.seed,
             outcome=outcome,
-            detail=f"{outcome} after {simulator.time:.1f} s, {away:.1f} m from the target, {position[2]:.1f} m high",
+            detail=f"{outcome} after {simulator.time:.1f} s, {away:.1f} m from the target,"
+            f" {position[2]:.1f} m high",
             seconds=simulator.time,
             start_distance=simulator.scenario.start_distance,
             trajectory=np.array(self._positions, dtype=np.float32).reshape(-1, 3),

@@ -1,12 +1,13 @@
 """Wired closed-form continuous-time (CfC) cells.
 
-Hasani et al. 2022, "Closed-form continuous-time neural networks", Nature Machine Intelligence 4, equation 10 (here
-named as in `ncps`, whose gate is the paper's with ff1 and ff2 exchanged):
+Hasani et al. 2022, "Closed-form continuous-time neural networks", Nature Machine Intelligence 4, equation 10
+(here named as in `ncps`, whose gate is the paper's with ff1 and ff2 exchanged):
 
     state' = (1 - gate) * tanh(ff1) + gate * tanh(ff2),   gate = sigmoid(time_a * dt + time_b)
 
-where ff1, ff2, time_a and time_b are linear in (output of the layer before, own layer's state). The layers inter,
-command and motor run one after another within a time step, so an input reaches the motor neurons at once.
+where ff1, ff2, time_a and time_b are linear in (output of the layer before, own layer's state). The layers
+inter, command and motor run one after another within a time step, so an input reaches the motor neurons at
+once.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ COMMAND_SIZE = 4  # motor neurons of a policy: forward, left, up, yaw_rate
 def ncps_masks(wiring: Wiring) -> NDArray[np.bool_]:
     """Connectivity of `ncps`: (4, neurons, inputs + neurons), head by destination by source.
 
-    The wiring masks what ff1 and ff2 hear of the layer before. The time heads hear all of the layer before, and
-    every head all of its own layer; synapses within a layer play no role.
+    The wiring masks what ff1 and ff2 hear of the layer before. The time heads hear all of the layer before,
+    and every head all of its own layer; synapses within a layer play no role.
     """
     masks = np.zeros((HEADS, wiring.neurons, wiring.inputs + wiring.neurons), dtype=bool)
     previous = slice(0, wiring.inputs)
@@ -52,9 +53,9 @@ def ncps_masks(wiring: Wiring) -> NDArray[np.bool_]:
 def strict_masks(wiring: Wiring) -> NDArray[np.bool_]:
     """The wiring taken seriously: (4, neurons, inputs + neurons), head by destination by source.
 
-    All four heads hear exactly the neuron's synapses, those within the layer included, and the neuron's own state:
-    that is no synapse but its membrane, which in the equation that CfC solves (Hasani et al. 2022, equation 1)
-    enters each neuron's derivative. Without it inter and motor neurons would have no memory.
+    All four heads hear exactly the neuron's synapses, those within the layer included, and the neuron's own
+    state: that is no synapse but its membrane, which in the equation that CfC solves (Hasani et al. 2022,
+    equation 1) enters each neuron's derivative. Without it inter and motor neurons would have no memory.
     """
     wired = np.concatenate([wiring.sensory, wiring.internal | np.eye(wiring.neurons, dtype=np.int8)]).T != 0
     return np.broadcast_to(wired, (HEADS, *wired.shape)).copy()
@@ -76,7 +77,7 @@ class LayerWeights(NamedTuple):
 
 
 def cfc_step(layers: Sequence[LayerWeights], x: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-    """One time step: x (B, I), state (B, S), dt (B, 1) in nominal periods to output (B, M) and next state (B, S)."""
+    """One step: x (B, I), state (B, S), dt (B, 1) in nominal periods to output (B, M), next state (B, S)."""
     sizes = [layer.bias.shape[1] // HEADS for layer in layers]
     next_states = []
     for layer, own in zip(layers, state.split(sizes, dim=1), strict=True):
@@ -265,7 +266,7 @@ class FoldedCfC(nn.Module):
 
 
 def cfc_preset(input_size: int, connectivity: str = "strict", seed: int = DEFAULT_SEED) -> WiredCfC:
-    """A policy's core: an AutoNCP wiring of sparsity 0.5 with as many neurons as give 20,000 effective parameters.
+    """A policy's core: an AutoNCP wiring of sparsity 0.5 with the neurons that give 20,000 parameters.
 
     Raises InputError for an unknown connectivity or an input size that no such core can have.
     """

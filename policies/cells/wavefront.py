@@ -1,8 +1,8 @@
 """The layers of a wired CfC over a whole sequence as one diagonal wavefront, with a hand-written backward.
 
 At wave k layer l runs time step k - l. All it needs (its own state at k - l - 1, the layer before at k - l)
-was computed by wave k - 1, so every wave is ONE product of a block matrix with all neurons' states, followed by
-elementwise work on all neurons, instead of one such sequence per layer and step.
+was computed by wave k - 1, so every wave is ONE product of a block matrix with all neurons' states, followed
+by elementwise work on all neurons, instead of one such sequence per layer and step.
 
     wave k - 1 states          wave k
     inter   (k-1)  ──┬────────▶ inter   (k)      + input (k), whose products are hoisted out of the loop
@@ -72,7 +72,7 @@ class CfcWavefront(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad_outputs: Tensor, grad_final: Tensor) -> tuple[Tensor | None, ...]:
-        """One product and one elementwise operation a wave; all weight gradients in one product at the end."""
+        """One product and elementwise work a wave; all weight gradients in one product at the end."""
         x_by_time, heads, states, elapsed, input_weight, state_weight = ctx.saved_tensors  # type: ignore[attr-defined]
         layers: tuple[int, ...] = ctx.layers  # type: ignore[attr-defined]
         batch, steps = grad_outputs.shape[:2]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
@@ -159,6 +160,7 @@ class Share:
 
 def _compute_alone() -> None:
     torch.set_num_threads(1)  # of this thread's own operations
+    cv2.setNumThreads(1)
 
 
 class Throughput:
