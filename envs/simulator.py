@@ -22,6 +22,9 @@ from navstack.timing import FrameTiming
 
 PHYSICS_HZ = 240
 NEAR = 0.5  # m: nearer than this to any obstacle's bounding cylinder, contacts are looked up every step
+RESETS_PER_SERVER = (
+    100  # a physics server keeps the textures of every world it has shown, half a megabyte each
+)
 FASTEST = 6.0  # m/s: no airframe moves faster than this, wind included
 
 
@@ -32,10 +35,15 @@ class Simulator:
         self, spec: WorldSpec, airframe: Airframe, task: Task, camera: CameraSpec, timing: FrameTiming
     ) -> None:
         self.spec, self.task, self.camera_spec, self.timing = spec, task, camera, timing
-        self.client: int = pybullet.connect(pybullet.DIRECT)
-        self.vehicle = Quadrotor(self.client, airframe, PHYSICS_HZ)
-        self.camera = Camera(self.client, camera)
+        self.airframe = airframe
         self.outcome: str | None = None
+        self._connect()
+
+    def _connect(self) -> None:
+        self.client: int = pybullet.connect(pybullet.DIRECT)
+        self.vehicle = Quadrotor(self.client, self.airframe, PHYSICS_HZ)
+        self.camera = Camera(self.client, self.camera_spec)
+        self._resets = 0
 
     def close(self) -> None:
         """Disconnect from the physics server; harmless when already closed."""
@@ -45,6 +53,10 @@ class Simulator:
 
     def reset(self, rng: np.random.Generator, difficulty: float) -> None:
         """Build the next exact world and put the vehicle at its start, at rest."""
+        if self._resets == RESETS_PER_SERVER:
+            self.close()
+            self._connect()
+        self._resets += 1
         scenario_rng, world_rng, self._frame_rng = rng.spawn(3)
         self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty)
         pybullet.resetSimulation(physicsClientId=self.client)

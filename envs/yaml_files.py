@@ -104,16 +104,18 @@ def _sentence(path: Path, tree: yaml.Node, model: type[BaseModel], error: Valida
 
 def _location(error: Any) -> Location:
     """Where an error is, without pydantic's own names for the members of unions."""
-    *above, last = error["loc"] or ("",)
+    if not error["loc"]:
+        return []
+    *above, last = error["loc"]
     path = [part for part in above if isinstance(part, int) or not ("[" in part or "-" in part)]
     own = error["type"] not in ("missing", "extra_forbidden") and isinstance(last, str)
-    return path if last == "" or (own and ("[" in last or "-" in last)) else [*path, last]
+    return path if own and ("[" in last or "-" in last) else [*path, last]
 
 
 def _shown(part: object) -> str:
     """A field's name, as short and plain as a message needs it, whatever stands in the file."""
     name = str(part)
-    return name if name.isprintable() and len(name) <= 60 else f"{name!r:.60}"
+    return name if name.isprintable() and 0 < len(name) <= 60 else f"{name!r:.60}"
 
 
 def _message(error: Any, model: type[BaseModel]) -> str:

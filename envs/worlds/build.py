@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pybullet
 
 from navstack.contract import Image, Vector3
@@ -240,21 +241,40 @@ def _distance_to_segment(x: float, y: float, x0: float, y0: float, x1: float, y1
 
 def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | None = None) -> int:
     """A static body that looks like the mesh; it also collides like it where no collision shape is given."""
-    vertices, indices = mesh.vertices.tolist(), mesh.faces.ravel().tolist()
+    vertices, indices = _rows("vertices", mesh.vertices), _numbers(mesh.faces)
     if collision is None:
         collision = pybullet.createCollisionShape(
             pybullet.GEOM_MESH, vertices=vertices, indices=indices, flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH,
             physicsClientId=client,
         )  # fmt: skip
     visual = pybullet.createVisualShape(
-        pybullet.GEOM_MESH, vertices=vertices, indices=indices, uvs=mesh.uvs.tolist(),
-        normals=mesh.normals.tolist(), rgbaColor=(1.0, 1.0, 1.0, 1.0), physicsClientId=client,
+        pybullet.GEOM_MESH, vertices=vertices, indices=indices, uvs=_rows("uvs", mesh.uvs),
+        normals=_rows("normals", mesh.normals), rgbaColor=(1.0, 1.0, 1.0, 1.0), physicsClientId=client,
     )  # fmt: skip
     body = pybullet.createMultiBody(0.0, collision, visual, physicsClientId=client)
     pybullet.changeVisualShape(
         body, -1, textureUniqueId=_load_texture(client, picture), physicsClientId=client
     )
     return int(body)
+
+
+def _rows(name: str, array: npt.NDArray[np.float64]) -> list[list[float]]:
+    """The rows as lists, the same lists in every call: PyBullet never lets go of a row that it was given."""
+    pool = _POOLS.setdefault(name, [])
+    pool.extend([] for _ in range(len(array) - len(pool)))
+    for row, values in zip(pool, array.tolist(), strict=False):
+        row[:] = values
+    return pool[: len(array)]
+
+
+def _numbers(faces: npt.NDArray[np.int32]) -> list[int]:
+    """The corners one after another, equal numbers being the same object, for the reason of `_rows`."""
+    _INTEGERS.extend(range(len(_INTEGERS), int(faces.max()) + 1))
+    return [_INTEGERS[corner] for corner in faces.ravel().tolist()]
+
+
+_POOLS: dict[str, list[list[float]]] = {}
+_INTEGERS: list[int] = []
 
 
 def _load_texture(client: int, picture: Image) -> int:

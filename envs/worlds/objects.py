@@ -269,8 +269,9 @@ NARROWEST: dict[str, tuple[float, float]] = {
     "hay_bale": (1.0, 0.0),
     "lamp": (0.0, 1.2),
     "bench": (0.0, 0.6),
-    "shelf": (0.0, 1.2),
+    "shelf": (0.0, 1.5),
     "wall": (0.0, 0.4),
+    "fence": (0.0, 0.3),
 }
 """Least width of kinds that are as deep as they are high, or of a fixed depth: a share of height, and m."""
 

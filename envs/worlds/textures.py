@@ -1,7 +1,7 @@
 """Procedural textures: small pictures by family, tinted by two colours.
 
-They repeat without a seam, but for leaves, gravel and cells, which cut their patches at the edge, and bark and
-wood along their grain.
+They repeat without a seam, but for leaves, gravel and cells, which cut their patches at the edge, and but for
+bark and wood along their grain.
 """
 
 from __future__ import annotations
