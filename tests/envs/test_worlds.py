@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from navstack.envs.commands.worlds import Check
 from navstack.envs.worlds.command import print_schema, schema_text
 from navstack.envs.worlds.spec import WorldSpec, is_target_red, load_world, world_names
 from navstack.envs.worlds.textures import draw_color
@@ -104,6 +105,16 @@ def test_the_published_schema_is_that_of_the_code(capsys: pytest.CaptureFixture[
 def test_the_least_world_has_a_name_a_ground_and_a_sky(write: Write) -> None:
     world = load_world(write("objects", value=[]))
     assert (world.split, world.room, world.fog.density) == ("held-out", None, (0.0, 0.0))
+
+
+def test_the_world_that_the_documentation_shows_can_be_built(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "worlds.md").read_text()
+    path = tmp_path / "harbour.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0])
+    (tmp_path / "art").mkdir()
+    cv2.imwrite(str(tmp_path / "art" / "planks.png"), np.full((8, 8, 3), 120, np.uint8))
+    (tmp_path / "art" / "crane.obj").write_text(TETRAHEDRON)
+    assert Check(str(path), draws=4)() == 0
 
 
 def test_images_and_meshes_are_found_beside_the_world_file(write: Write, tmp_path: Path) -> None:
