@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pybullet
 
 from navstack.envs.navigation import NavigationEnv
+from navstack.envs.physics import pybullet
 from navstack.envs.simulator import PHYSICS_HZ
 
 STEP_BUDGET = 1.3  # times the floor

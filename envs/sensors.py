@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pybullet
 
 from navstack.contract import CameraSpec, Image, Vector3
 from navstack.envs.atmosphere import Atmosphere, Axes, pixel_rays
+from navstack.envs.physics import pybullet
 from navstack.envs.shadows import SUN_FAR, SUN_NEAR, SunView, shade
 from navstack.envs.worlds.scene import Scene
 from navstack.errors import InputError

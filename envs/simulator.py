@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pybullet
 
 from navstack.contract import ZERO_COMMAND, CameraSpec, Image, VehicleState, VelocityCommand
+from navstack.envs.physics import pybullet
 from navstack.envs.sensors import Camera
 from navstack.envs.tasks.base import COLLISION, Expert, Judge, Scenario, Task
 from navstack.envs.vehicle import Airframe, Quadrotor

@@ -43,8 +43,9 @@ class PixelConvolution(nn.Conv2d):
             return functional.conv2d(input, weight, bias, self.stride, self.padding)
         # The same numbers with centred pixels, exact in single precision: sums of raw ones round several
         # times coarser, and what flies should not depend on the order in which a library adds.
-        (pad, _), black = self.padding, -PIXEL_CENTER
-        centred = functional.pad(input - PIXEL_CENTER, (pad, pad, pad, pad), value=black)  # type: ignore[list-item]
+        assert not isinstance(self.padding, str)
+        sides = 2 * [self.padding[1]] + 2 * [self.padding[0]]
+        centred = functional.pad(input - PIXEL_CENTER, sides, value=-PIXEL_CENTER)
         return functional.conv2d(centred, self.weight * (1.0 / PIXEL_SCALE), self.bias, self.stride)
 
 

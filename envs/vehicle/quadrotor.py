@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import math
 
-import pybullet
-
 from navstack.contract import Vector3, VehicleState, VelocityCommand
+from navstack.envs.physics import pybullet
 from navstack.envs.vehicle.airframe import Airframe
 from navstack.envs.vehicle.controller import GRAVITY, VelocityController
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pybullet
 
 from navstack.contract import Image, Vector3
+from navstack.envs.physics import pybullet
 from navstack.envs.worlds.layout import Layout, TargetPlacement
 from navstack.envs.worlds.meshes import Mesh, MeshBuilder
 from navstack.envs.worlds.objects import ASPECT, NARROWEST, Pen, Size, draw
