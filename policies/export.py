@@ -106,11 +106,11 @@ def to_onnx(network: PolicyNetwork, height: int, width: int) -> onnx.ModelProto:
         torch.zeros(2, size),
     )
     batch = torch.export.Dim("N", min=1)
-    with warnings.catch_warnings(), _one_thread(), torch.no_grad():
+    with warnings.catch_warnings(), _as_it_flies(network):
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            _Step(network).eval(), example, dynamo=True, opset_version=OPSET,
+            _Step(network), example, dynamo=True, opset_version=OPSET,
             external_data=False, verbose=False,
             input_names=["image", "dt", "state"], output_names=["command", "next_state"],
             dynamic_shapes={"image": {0: batch}, "dt": {0: batch}, "state": {0: batch}},
@@ -167,7 +167,7 @@ def largest_difference(
     theirs = ours.numpy().copy()
     limits, worst = card.limits.as_array(), 0.0
     coarse = rng.uniform(40.0, 215.0, (height // 16, width // 16, 3))
-    with _one_thread(), torch.no_grad():
+    with _as_it_flies(network):
         for _ in range(steps):
             coarse = np.clip(coarse + rng.normal(0.0, 4.0, coarse.shape), 40.0, 215.0)
             picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -184,14 +184,21 @@ def largest_difference(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute single frames in one thread: they are too small to share, and waiting for another costs."""
-    before = torch.get_num_threads()
+def _as_it_flies(network: PolicyNetwork) -> Iterator[None]:
+    """Evaluate without gradients, in one thread (single frames are too small to share), then put all back.
+
+    Training goes on after an export, in the mode it had: otherwise a run that restarts after it would differ
+    from one that does not.
+    """
+    threads, training = torch.get_num_threads(), network.training
     torch.set_num_threads(1)
+    network.eval()
     try:
-        yield
+        with torch.no_grad():
+            yield
     finally:
-        torch.set_num_threads(before)
+        network.train(training)
+        torch.set_num_threads(threads)
 
 
 def weights_hash(path: Path) -> str:

@@ -111,6 +111,7 @@ class Learner:
         """Take the round's gradient steps from `done` on. Raises InputError when the loss is not finite."""
         config, steps = self.config, self.config.steps[round_]
         peak = config.later_rate if round_ else config.learning_rate
+        self.imitator.train()
         with ThreadPoolExecutor(len(self._shares), initializer=_compute_alone) as threads:
             for step in range(done, steps):
                 rate = learning_rate(step, steps, peak)

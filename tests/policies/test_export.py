@@ -90,6 +90,14 @@ def test_the_same_weights_give_the_same_bytes_and_others_do_not(exported, tmp_pa
     assert weights_hash(tmp_path / "other.onnx") != weights_hash(path)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_an_export_leaves_the_network_in_the_mode_it_had(tmp_path, training):
+    network, card = make()
+    network.train(training)
+    export_policy(network, card, tmp_path / "policy.onnx")
+    assert all(module.training is training for module in network.modules())
+
+
 def test_the_hash_does_not_see_the_card(exported, tmp_path):
     network, _, path = exported["cfc-strict"]
     other = policy_card(network, NetworkSpec(), "FlyToTarget", ("cone",), {"seed": 5})
