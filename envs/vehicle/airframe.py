@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from navstack.contract import Vector3
 from navstack.envs.yaml_files import load_yaml_model
 from navstack.errors import InputError, nearest
 
 DEFAULT_AIRFRAME = "hummingbird"
+GRAVITY = 9.81  # m/s^2
+# Largest moment over the sum of the others: 1 at most, but the Crazyflie's published ones reach 1.01.
+PLAUSIBLE = 1.02
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
@@ -26,52 +29,63 @@ class _Section(BaseModel):
 class Inertia(_Section):
     """Mass and principal moments about the centre of mass."""
 
-    mass: Positive  # kg
-    ixx: Positive  # kg m^2
-    iyy: Positive  # kg m^2
-    izz: Positive  # kg m^2
+    mass: Positive = Field(description="kg")
+    ixx: Positive = Field(description="kg m^2")
+    iyy: Positive = Field(description="kg m^2")
+    izz: Positive = Field(description="kg m^2")
+
+    @model_validator(mode="after")
+    def _a_body_can_have_them(self) -> Self:
+        ordered = sorted((self.ixx, self.iyy, self.izz))
+        if ordered[2] > PLAUSIBLE * (ordered[0] + ordered[1]):
+            raise ValueError("one of ixx, iyy, izz is more than the other two together, which no body has")
+        return self
 
 
 class Geometry(_Section):
     """Where things are."""
 
-    arm: Positive  # m from the centre of mass to a rotor; the four stand in an X
-    body: tuple[Positive, Positive, Positive]  # m, collision box: length, width, height
-    camera_offset_flu: Vector3  # m from the centre of mass to the camera
+    arm: Positive = Field(description="m from the centre of mass to a rotor; the four stand in an X")
+    body: tuple[Positive, Positive, Positive] = Field(
+        description="[length, width, height] of the collision box, m"
+    )
+    camera_offset_flu: tuple[Finite, Finite, Finite] = Field(
+        description="[forward, left, up] from the centre of mass to the camera, m"
+    )
 
 
 class Rotor(_Section):
     """One rotor with its motor; all four are alike."""
 
-    thrust: Positive  # k_eta, N/(rad/s)^2
-    torque: Positive  # k_m, N m/(rad/s)^2
-    drag: NotNegative  # k_d, kg/rad
-    inflow: NotNegative  # k_z, kg/rad
-    speed_max: Positive  # rad/s
-    time_constant: Positive  # s
+    thrust: Positive = Field(description="k_eta, N/(rad/s)^2")
+    torque: Positive = Field(description="k_m, N m/(rad/s)^2")
+    drag: NotNegative = Field(description="k_d, kg/rad")
+    inflow: NotNegative = Field(description="k_z, kg/rad")
+    speed_max: Positive = Field(description="rad/s, where a rotor saturates")
+    time_constant: Positive = Field(description="s, of the first-order lag of the rotor speed")
 
 
 class Drag(_Section):
     """Parasitic drag of the frame along each body axis."""
 
-    x: NotNegative  # N/(m/s)^2
-    y: NotNegative  # N/(m/s)^2
-    z: NotNegative  # N/(m/s)^2
+    x: NotNegative = Field(description="c_x, N/(m/s)^2")
+    y: NotNegative = Field(description="c_y, N/(m/s)^2")
+    z: NotNegative = Field(description="c_z, N/(m/s)^2")
 
 
 class ControllerGains(_Section):
     """Setpoint shaping and gains of the velocity, attitude and rate cascade."""
 
-    acceleration: Positive  # m/s^2, limit of the shaped velocity setpoint
-    jerk: Positive  # m/s^3, limit of the shaped velocity setpoint
-    yaw_acceleration: Positive  # rad/s^2, limit of the shaped yaw rate
-    tilt: Annotated[float, Field(gt=0.0, lt=1.2)]  # rad, limit
-    velocity: Positive  # 1/s
-    velocity_integral: NotNegative  # 1/s^2
-    attitude: Positive  # 1/s
-    yaw: Positive  # 1/s
-    rate: Positive  # 1/s
-    yaw_rate: Positive  # 1/s
+    acceleration: Positive = Field(description="m/s^2, limit of the shaped velocity setpoint")
+    jerk: Positive = Field(description="m/s^3, limit of the shaped velocity setpoint")
+    yaw_acceleration: Positive = Field(description="rad/s^2, limit of the shaped yaw rate")
+    tilt: Annotated[float, Field(gt=0.0, lt=1.2)] = Field(description="rad, limit")
+    velocity: Positive = Field(description="1/s, acceleration per velocity error")
+    velocity_integral: NotNegative = Field(description="1/s^2, its integral")
+    attitude: Positive = Field(description="1/s, body rate per tilt error")
+    yaw: Positive = Field(description="1/s, yaw rate per heading error")
+    rate: Positive = Field(description="1/s, angular acceleration per error of the roll and pitch rates")
+    yaw_rate: Positive = Field(description="1/s, angular acceleration per error of the yaw rate")
 
 
 class Airframe(_Section):
@@ -79,12 +93,24 @@ class Airframe(_Section):
 
     name: str
     description: str
-    sources: dict[str, str]  # section or section.field -> where its numbers come from
+    sources: dict[str, str] = Field(description="section or section.field: where its numbers come from")
     inertia: Inertia
     geometry: Geometry
     rotor: Rotor
     drag: Drag
     controller: ControllerGains
+
+    @field_validator("rotor")
+    @classmethod
+    def _it_can_take_off(cls, rotor: Rotor, others: ValidationInfo) -> Rotor:
+        if "inertia" in others.data:
+            lift, weight = 4.0 * rotor.thrust * rotor.speed_max**2, others.data["inertia"].mass * GRAVITY
+            if not weight < lift < float("inf"):
+                raise ValueError(
+                    f"four rotors lift 4 thrust speed_max^2 = {lift:.3g} N, which must be more than "
+                    f"the weight of {weight:.3g} N (inertia.mass)"
+                )
+        return rotor
 
     @property
     def mass(self) -> float:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 
 from navstack.contract import Vector3, VelocityCommand
-from navstack.envs.vehicle.airframe import Airframe
+from navstack.envs.vehicle.airframe import GRAVITY, Airframe
 
-GRAVITY = 9.81  # m/s^2
 INTEGRAL_LIMIT = 3.0  # m/s^2: what the integrator may hold against wind
 
 

@@ -16,8 +16,8 @@ import math
 
 from navstack.contract import Vector3, VehicleState, VelocityCommand
 from navstack.envs.physics import pybullet
-from navstack.envs.vehicle.airframe import Airframe
-from navstack.envs.vehicle.controller import GRAVITY, VelocityController
+from navstack.envs.vehicle.airframe import GRAVITY, Airframe
+from navstack.envs.vehicle.controller import VelocityController
 
 _SIGNS = ((1, 1, 1), (1, -1, -1), (-1, -1, 1), (-1, 1, -1))  # x, y and reaction torque of each rotor
 

@@ -114,6 +114,51 @@ def test_a_missing_section_is_named(written: Path) -> None:
     assert "rotor" in refusal(written)
 
 
+@pytest.mark.parametrize(
+    ("section", "field", "value", "wrong"),
+    [
+        ("rotor", "speed_max", 300.0, "must be more than the weight of 4.91 N"),
+        ("inertia", "mass", 6.0, "must be more than the weight of 58.9 N"),
+        ("rotor", "thrust", 1e305, "must be more than the weight"),
+        ("inertia", "izz", 0.5, "more than the other two together"),
+        ("inertia", "ixx", 0.5, "more than the other two together"),
+    ],
+)
+def test_numbers_that_no_vehicle_can_have_are_refused_at_their_section(
+    written: Path, section: str, field: str, value: float, wrong: str
+) -> None:
+    tree = yaml.safe_load(written.read_text())
+    tree[section][field] = value
+    written.write_text(yaml.safe_dump(tree, sort_keys=False))
+    sentence = refusal(written)
+    blamed = "inertia" if "together" in wrong else "rotor"
+    line = 1 + written.read_text().splitlines().index(f"{blamed}:")
+    assert f"{written}:{line}: {blamed}: " in sentence
+    assert wrong in sentence
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_camera_must_be_somewhere(written: Path, value: float) -> None:
+    tree = yaml.safe_load(written.read_text())
+    tree["geometry"]["camera_offset_flu"] = [0.1, value, 0.0]
+    written.write_text(yaml.safe_dump(tree, sort_keys=False))
+    assert "geometry.camera_offset_flu.1: must be a finite number" in refusal(written)
+
+
+def test_a_refusal_tells_the_unit(written: Path) -> None:
+    tree = yaml.safe_load(written.read_text())
+    tree["rotor"]["time_constant"] = -0.03
+    written.write_text(yaml.safe_dump(tree, sort_keys=False))
+    assert refusal(written).endswith("found -0.03 (expected s, of the first-order lag of the rotor speed)")
+
+
+def test_the_documentation_lists_every_field_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "vehicle.md").read_text()
+    for section in SECTIONS:
+        for field, info in Airframe.model_fields[section].annotation.model_fields.items():
+            assert f"| `{section}.{field}` | {info.description} |" in page
+
+
 def test_an_airframe_does_not_change_in_flight() -> None:
     airframe: Airframe = load_airframe(DEFAULT_AIRFRAME)
     with pytest.raises(ValueError, match="frozen"):
