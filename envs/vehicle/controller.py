@@ -1,9 +1,10 @@
 """The cascade that an autopilot runs: velocity, attitude, body rate, in plain floats at physics rate.
 
 The structure is that of PX4's multicopter controllers (docs: Controller Diagrams): the velocity setpoint is
-shaped by acceleration and jerk limits, a PI loop on velocity with the setpoint's acceleration fed forward
-gives a thrust vector, its direction a tilt error, a proportional loop on that error the body rates, and a
-proportional loop on the rates the torques.
+shaped by acceleration and jerk limits, a PI loop on velocity with the setpoint's acceleration and the
+rotors' drag at its speed fed forward (Faessler, Franchi and Scaramuzza, RA-L 2018) gives a thrust vector,
+its direction a tilt error, a proportional loop on that error the body rates, and a proportional loop on
+the rates the torques.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class VelocityController:
     """Turns a velocity command and the true state into collective thrust and body torque."""
 
     __slots__ = (
-        "_ax", "_ay", "_az", "_gains", "_inertia", "_ix", "_iy", "_iz", "_mass", "_r", "_step", "_tan_tilt",
+        "_ax", "_ay", "_az", "_drag", "_gains", "_inertia", "_ix", "_iy", "_iz", "_lag", "_mass",
+        "_r", "_reached", "_step", "_tan_tilt",
         "_vx", "_vy", "_vz", "_yaw",
     )  # fmt: skip
 
@@ -32,6 +34,10 @@ class VelocityController:
         )  # fmt: skip
         inertia = airframe.inertia
         self._inertia = (inertia.ixx, inertia.iyy, inertia.izz)
+        rotor = airframe.rotor
+        turning = 4.0 * math.sqrt(inertia.mass * GRAVITY / (4.0 * rotor.thrust))  # rad/s in hover, all rotors
+        self._drag = (rotor.drag * turning / inertia.mass, rotor.inflow * turning / inertia.mass)  # 1/s
+        self._lag = 1.0 - math.exp(-time_step / rotor.time_constant)
         self._mass, self._step, self._tan_tilt = inertia.mass, time_step, math.tan(gains.tilt)
         self.reset(0.0)
 
@@ -41,6 +47,7 @@ class VelocityController:
         self._ax = self._ay = self._az = 0.0  # its acceleration, m/s^2
         self._ix = self._iy = self._iz = 0.0  # integrator, m/s^2
         self._r = 0.0  # shaped yaw rate, rad/s
+        self._reached = 0.0  # what of it the motors' lag lets through, rad/s
         self._yaw = yaw  # heading setpoint, rad
 
     def update(
@@ -63,9 +70,12 @@ class VelocityController:
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
         heading = math.atan2(r10, r00)
 
-        # Yaw rate setpoint, limited in acceleration; the heading setpoint follows it.
+        # Yaw rate setpoint, limited in acceleration. That acceleration is fed forward; the motors let it
+        # through with their lag, so rate and heading are held to what can have arrived.
         change = yaw_acceleration * step
-        self._r = r = self._r + max(-change, min(change, command.yaw_rate - self._r))
+        turn = max(-change, min(change, command.yaw_rate - self._r))
+        self._r = self._r + turn
+        self._reached = r = self._reached + self._lag * (self._r - self._reached)
         yaw_error = math.remainder(self._yaw - heading, math.tau)
         if abs(yaw_error) > 0.5:  # do not wind up against a heading that cannot be reached
             yaw_error = math.copysign(0.5, yaw_error)
@@ -95,14 +105,15 @@ class VelocityController:
         self._vy += ay * step
         self._vz += az * step
 
-        # PI on velocity, with the setpoint's acceleration fed forward.
+        # PI on velocity, with the setpoint's acceleration and its drag in hover fed forward.
         ex, ey, ez = self._vx - velocity[0], self._vy - velocity[1], self._vz - velocity[2]
         gain = k_i * step
         self._ix = ix = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._ix + gain * ex))
         self._iy = iy = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iy + gain * ey))
         self._iz = iz = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iz + gain * ez))
-        fx, fy = ax + k_v * ex + ix, ay + k_v * ey + iy
-        fz = max(0.3 * GRAVITY, GRAVITY + az + k_v * ez + iz)
+        drag, inflow = self._drag
+        fx, fy = ax + drag * self._vx + k_v * ex + ix, ay + drag * self._vy + k_v * ey + iy
+        fz = max(0.3 * GRAVITY, GRAVITY + az + inflow * self._vz + k_v * ez + iz)
         horizontal = math.sqrt(fx * fx + fy * fy)
         if horizontal > self._tan_tilt * fz:
             scale = self._tan_tilt * fz / horizontal
@@ -118,5 +129,5 @@ class VelocityController:
             self._mass * length * max(dz, 0.0),
             ixx * k_rate * (-k_att * dy - rates[0]),
             iyy * k_rate * (k_att * dx - rates[1]),
-            izz * k_r * (r + k_yaw * yaw_error - rates[2]),
+            izz * (turn / step + k_r * (r + k_yaw * yaw_error - rates[2])),
         )
