@@ -21,11 +21,14 @@ class CollectConfig:
     fastest_hz: float = 40.0
     drop: float = 0.6  # in half of the flights frames are lost with a probability drawn up to this
     jitter: float = 0.2  # the frame interval's jitter is drawn up to this
-    sway: float = 0.25  # expert flights: deviation of the slow disturbance of the command, in limits
+    disturbed: float = 0.5  # of the learner's flights whose commands are disturbed; the expert's all are
+    sway: float = 0.25  # deviation of the slow disturbance of the command, in limits
     sway_time: float = 0.6  # s, its correlation time
-    kicks_per_second: float = 0.12  # expert flights: rate of bursts in which a random command is flown
-    kick_time: float = 0.8  # s, mean length of such a burst
-    calm_after: tuple[float, float] = (2.0, 10.0)  # s, drawn: then the expert finishes undisturbed
+    kicks_per_second: float = 0.2  # rate of bursts in which another command is flown
+    kick_time: float = 0.8  # s, mean length of a burst of a random command
+    overrun: float = 0.4  # of the bursts are of full speed ahead: they end too close to the target
+    overrun_time: float = 1.5  # s, mean length of those
+    calm_after: tuple[float, float] = (2.0, 12.0)  # s, drawn: then the flight goes on undisturbed
     segment_time: float = 1.5  # s, mean length of the segments that learner or expert flies in DAgger
     longest: float = 22.0  # s after which a flight for learning is cut off
     guard: bool = True
@@ -42,9 +45,9 @@ class TrainConfig:
     dagger_episodes: tuple[int, ...] = (80, 80, 80)  # rounds 1, 2, ...
     expert_share: tuple[float, ...] = (0.3, 0.1, 0.0)  # of the segments of rounds 1, 2, ... the expert flies
     steps: tuple[int, ...] = (1400, 800, 800, 2400)  # gradient steps after the episodes of each round
-    windows: int = 24  # a batch
-    frames: int = 16  # a window
-    burn_in: int = 3  # frames that only warm the state up, where a window does not begin at the start
+    windows: int = 12  # a batch
+    frames: int = 32  # a window
+    burn_in: int = 6  # frames that only warm the state up, where a window does not begin at the start
     learning_rate: float = 3e-3  # peak of round 0
     later_rate: float = 2e-3  # peak of the rounds after it
     weight_decay: float = 1e-3
@@ -88,9 +91,11 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
     "full": TrainConfig(
-        dagger_episodes=(80, 80, 80, 120, 120),
-        expert_share=(0.3, 0.1, 0.0, 0.0, 0.0),
-        steps=(1800, 1000, 1000, 3000, 2000, 2500),
+        expert_episodes=240,
+        dagger_episodes=(80, 80, 80, 80, 120, 120),
+        expert_share=(0.3, 0.1, 0.0, 0.0, 0.0, 0.0),
+        steps=(2000, 1000, 1000, 1200, 1200, 2000, 10000),
+        dev_episodes=50,
     ),
 }
 """Training runs by name: `quick` is the demonstration's, `full` made the policies that ship."""

@@ -76,7 +76,8 @@ class Disturbance:
     ) -> None:
         self._config, self._limits, self._rng = config, limits, rng
         self._noise = rng.normal(0.0, config.sway, 4)
-        self._kick: npt.NDArray[np.float64] | None = None
+        self._kick = np.zeros(4)
+        self._kicked = np.zeros(4, dtype=bool)  # components of the command that the kick replaces
         self._kick_left = 0.0  # s
         self._calm_in = rng.uniform(*config.calm_after)  # s
 
@@ -90,12 +91,20 @@ class Disturbance:
         self._noise = keep * self._noise + rng.normal(0.0, config.sway * math.sqrt(1.0 - keep * keep), 4)
         self._kick_left -= dt
         if self._kick_left <= 0.0:
-            self._kick = None
+            self._kicked[:] = False
             if rng.random() < 1.0 - math.exp(-config.kicks_per_second * dt):
-                self._kick = rng.uniform(-1.0, 1.0, 4) * self._limits
-                self._kick_left = rng.exponential(config.kick_time)
-        flown = command + self._noise * self._limits if self._kick is None else self._kick
+                self._draw_kick()
+        flown = np.where(self._kicked, self._kick, command + self._noise * self._limits)
         return np.clip(flown, -self._limits, self._limits)
+
+    def _draw_kick(self) -> None:
+        config, rng = self._config, self._rng
+        if rng.random() < config.overrun:  # ahead, while the rest of the command keeps the target in sight
+            self._kick, self._kicked[0] = self._limits, True
+            self._kick_left = rng.exponential(config.overrun_time)
+        else:
+            self._kick, self._kicked[:] = rng.uniform(-1.0, 1.0, 4) * self._limits, True
+            self._kick_left = rng.exponential(config.kick_time)
 
 
 class Demonstration:
@@ -110,7 +119,8 @@ class Demonstration:
     ) -> None:
         self._job, self._flight, self._learner, self._rng = job, flight, learner, rng
         self._limits = self.card.limits.as_array().astype(np.float64)
-        self._disturbance = Disturbance(job.config, self._limits, rng)
+        disturbed = learner is None or rng.random() < job.config.disturbed
+        self._disturbance = Disturbance(job.config, self._limits, rng) if disturbed else None
         self._segment_left = 0.0  # s
         self._expert_flies = True
         self.rows: list[tuple[Image, float, VelocityCommand, VehicleState]] = []
@@ -129,9 +139,13 @@ class Demonstration:
         """Note the expert's command for this frame, and answer what is to be flown."""
         label = self._flight.expert_command()
         self.rows.append((image, dt, label, self._flight.state()))
-        if self._learner is None:
-            return VelocityCommand.from_array(self._disturbance.apply(_array(label), dt))
-        command = self._learner.step(image, dt)
+        command = label if self._learner is None else self._mixture(self._learner.step(image, dt), label, dt)
+        if self._disturbance is None:
+            return command
+        return VelocityCommand.from_array(self._disturbance.apply(_array(command), dt))
+
+    def _mixture(self, command: VelocityCommand, label: VelocityCommand, dt: float) -> VelocityCommand:
+        """The learner's command or the expert's, in segments of random length."""
         self._segment_left -= dt
         if self._segment_left <= 0.0:
             self._segment_left = self._rng.exponential(self._job.config.segment_time)
