@@ -92,9 +92,9 @@ PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
     "full": TrainConfig(
         expert_episodes=240,
-        dagger_episodes=(80, 80, 80, 80, 120, 120),
-        expert_share=(0.3, 0.1, 0.0, 0.0, 0.0, 0.0),
-        steps=(2000, 1000, 1000, 1200, 1200, 2000, 10000),
+        dagger_episodes=(80, 80, 80, 80),
+        expert_share=(0.3, 0.1, 0.0, 0.0),
+        steps=(2000, 1000, 1000, 1200, 1200),
         dev_episodes=50,
     ),
 }
