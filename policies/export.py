@@ -23,6 +23,7 @@ from navstack.contract import PolicyCard
 from navstack.errors import InputError
 from navstack.files import write_atomically
 from navstack.policies.network import NetworkSpec, PolicyNetwork
+from navstack.policy import CARD_KEY
 
 OPSET = 18
 IR_VERSION = 9
@@ -30,7 +31,10 @@ IR_VERSION = 9
 TOLERANCE = 1e-5  # largest difference between ONNX Runtime and torch, in limits and in the state
 CHECK_STEPS = 500
 FOLD_LIMIT = 1 << 20  # values: masks times weights become plain weights up to this size
-_HEADER_KEY = "navstack"
+
+
+class ExportError(InputError):
+    """The exported file does not compute what the network computes."""
 
 
 def policy_card(
@@ -65,23 +69,24 @@ def policy_card(
     )
 
 
-def export_policy(network: PolicyNetwork, card: PolicyCard, path: Path) -> None:
+def export_policy(network: PolicyNetwork, card: PolicyCard, path: Path, tolerance: float = TOLERANCE) -> None:
     """Write the network as `policy.onnx`, after checking that it computes what the network computes.
 
     The bytes depend on the weights and the card alone.
 
     Raises:
-        InputError: where the exported graph differs from the network by more than TOLERANCE, or the disk
-            is full.
+        ExportError: where the exported graph differs from the network by more than `tolerance`, in limits
+            and in the state.
+        InputError: where the disk is full.
     """
     model = to_onnx(network, card.camera.height, card.camera.width)
-    model.metadata_props.add(key=_HEADER_KEY, value=card_to_json(card))
+    model.metadata_props.add(key=CARD_KEY, value=card_to_json(card))
     data = model.SerializeToString(deterministic=True)
     worst = largest_difference(network, data, card)
-    if not worst <= TOLERANCE:
-        raise InputError(
+    if not worst <= tolerance:
+        raise ExportError(
             f"{path}: ONNX Runtime differs from torch by {worst:.2g} over {CHECK_STEPS} steps; at most"
-            f" {TOLERANCE:g} is allowed, so the file was not written"
+            f" {tolerance:g} is allowed, so the file was not written"
         )
     write_atomically(path, data)
 

@@ -15,7 +15,7 @@ import onnx
 
 from navstack.card import card_to_json
 from navstack.files import write_atomically
-from navstack.policy import OnnxPolicy
+from navstack.policy import CARD_KEY, OnnxPolicy
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     )  # fmt: skip
     card = replace(OnnxPolicy.load(source).card, evaluation=rows)
     model = onnx.load(source)
-    entry = next(entry for entry in model.metadata_props if entry.key == "navstack")
+    entry = next(entry for entry in model.metadata_props if entry.key == CARD_KEY)
     entry.value = card_to_json(card)
     target = Path(__file__).resolve().parent.parent / "navstack" / "models" / f"{name}.onnx"
     write_atomically(target, model.SerializeToString(deterministic=True))

@@ -15,7 +15,7 @@ class CollectConfig:
     """How flights are flown for learning. Times in seconds of flight."""
 
     env: str = "FlyToTarget"
-    worlds: tuple[str, ...] = ("meadow", "forest", "mosaic")  # flown in turn
+    worlds: tuple[str, ...] = ("meadow", "forest", "mosaic", "studio")  # flown in turn
     seed: int = 0
     slowest_hz: float = 10.0  # the frame rate is drawn per flight between these
     fastest_hz: float = 40.0
@@ -50,12 +50,12 @@ class TrainConfig:
     burn_in: int = 6  # frames that only warm the state up, where a window does not begin at the start
     learning_rate: float = 3e-3  # peak of round 0
     later_rate: float = 2e-3  # peak of the rounds after it
-    weight_decay: float = 1e-3
+    weight_decay: float = 0.03
     clip: float = 5.0  # largest gradient norm
     huber: float = 0.1  # errors (in limits) below this count quadratically, above linearly
     reader: float = 1.0  # weight of the loss of commands read from single frames
     augmentation: Augmentation = Augmentation()
-    dev_worlds: tuple[str, ...] = ("park", "farmland")
+    dev_worlds: tuple[str, ...] = ("park", "farmland", "barn")
     dev_episodes: int = 12  # in each dev world after each round
     dev_longest: float = 40.0  # s after which a dev flight is cut off: beyond the task's own time limit
     checkpoint_seconds: float = 10.0  # wall time between checkpoints; decides nothing but what a kill costs
@@ -92,9 +92,9 @@ PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
     "full": TrainConfig(
         expert_episodes=240,
-        dagger_episodes=(80, 80, 80, 80),
+        dagger_episodes=(100, 100, 100, 140),
         expert_share=(0.3, 0.1, 0.0, 0.0),
-        steps=(2000, 1000, 1000, 1200, 1200),
+        steps=(2000, 1200, 1200, 1500, 8000),
         dev_episodes=50,
     ),
 }

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from navstack.errors import InputError
 from navstack.files import disk_errors, write_atomically
-from navstack.policies.export import export_policy
+from navstack.policies.export import ExportError, export_policy
 from navstack.policies.imitation.checkpoint import Position, load_checkpoint, restore, save_checkpoint
 from navstack.policies.imitation.config import TrainConfig, config_to_json, difference
 from navstack.policies.imitation.dataset import WindowDataset
@@ -39,6 +39,9 @@ from navstack.policies.network import NetworkSpec
 
 LOG_EVERY = 50  # gradient steps between rows of metrics.jsonl
 SHOW_EVERY = 10  # gradient steps between updates of the live progress
+ROUND_TOLERANCE = (
+    1e-3  # of a round's file, which flies the next round; the result has to meet export.TOLERANCE
+)
 
 
 def train(folder: Path, config: TrainConfig, console: Console) -> Path:
@@ -184,7 +187,8 @@ class _Run:
         path = self._round(number) / "policy.onnx"
         if not path.exists():
             network = self._learner.network
-            export_policy(network, run_card(self._config, network, self._spec, number), path)
+            card = run_card(self._config, network, self._spec, number)
+            export_policy(network, card, path, ROUND_TOLERANCE)
 
     def _judge(self, number: int) -> float:
         path = self._round(number) / "dev.json"
@@ -215,16 +219,26 @@ class _Run:
         ]
 
     def _choose(self) -> None:
-        """Export the best round's weights, with its dev figures on the card: the later one of equals."""
+        """Export the best round's weights, with its dev figures on the card: the later one of equals.
+
+        A round whose export differs too much from the network is passed over for the next best. Raises
+        InputError where none is left.
+        """
         rounds = range(self._config.rounds)
         results = [read_dev(self._round(number) / "dev.json") for number in rounds]
-        best = max(rounds, key=lambda number: (success_rate(results[number]), number))
-        checkpoint = load_checkpoint(self._round(best) / "checkpoint.safetensors")
-        restore(checkpoint, self._learner.imitator, None)
-        network = self._learner.network
-        card = run_card(self._config, network, self._spec, best, tuple(results[best]))
-        export_policy(network, card, self._folder / "policy.onnx")
-        self._console.print(f"best in dev worlds: round {best}, {100 * success_rate(results[best]):.0f}%")
+        for best in sorted(rounds, key=lambda number: (success_rate(results[number]), number), reverse=True):
+            checkpoint = load_checkpoint(self._round(best) / "checkpoint.safetensors")
+            restore(checkpoint, self._learner.imitator, None)
+            network = self._learner.network
+            card = run_card(self._config, network, self._spec, best, tuple(results[best]))
+            try:
+                export_policy(network, card, self._folder / "policy.onnx")
+            except ExportError as error:
+                self._console.print(f"round {best} cannot be the result: {error}")
+                continue
+            self._console.print(f"best in dev worlds: round {best}, {100 * success_rate(results[best]):.0f}%")
+            return
+        raise InputError(f"{self._folder}: no round could be exported exactly enough; see above")
 
 
 class _Watch:
