@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from navstack.benchmarks import timing_row
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.physics import pybullet
 from navstack.envs.simulator import PHYSICS_HZ
+from navstack.envs.vehicle import GRAVITY
 
 STEP_BUDGET = 1.3  # times the floor
 REPEATS = 150
@@ -32,34 +34,29 @@ def _step_row(world: str) -> dict[str, Any]:
     for number in range(REPEATS):
         if number % 50 == 0:
             environment.reset(seed=1 + number)
-        ours.append(_milliseconds(lambda: environment.step(action)))
-        floor.append(_milliseconds(lambda: _floor_step(environment)))
+        ours.append(_seconds(lambda: environment.step(action)))
+        floor.append(_seconds(lambda: _floor_step(environment)))
     environment.close()
-    value, reference = statistics.median(ours), statistics.median(floor)
-    ratio = value / reference
-    return {
-        "what": f"environment step with camera, {world}",
-        "value": value,
-        "unit": "ms",
-        "against": f"{SUBSTEPS} x (stepSimulation, pose, velocity, force, torque) + getCameraImage",
-        "reference": reference,
-        "ratio": ratio,
-        "budget": STEP_BUDGET,
-        "held": ratio <= STEP_BUDGET,
-    }
+    return timing_row(
+        f"environment step with camera, {world}",
+        statistics.median(ours),
+        f"{SUBSTEPS} x (stepSimulation, pose, velocity, force, torque) + getCameraImage",
+        statistics.median(floor),
+        STEP_BUDGET,
+    )
 
 
-def _milliseconds(call: Callable[[], object]) -> float:
+def _seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
-    return 1e3 * (time.perf_counter() - started)
+    return time.perf_counter() - started
 
 
 def _floor_step(environment: NavigationEnv) -> None:
     """What no environment with this physics rate and this camera can do without, on the same scene."""
     simulator = environment.simulator
     client, body, camera = simulator.client, simulator.vehicle.body, simulator.camera
-    upward = (0.0, 0.0, 9.81 * simulator.vehicle.airframe.mass)
+    upward = (0.0, 0.0, GRAVITY * simulator.vehicle.airframe.mass)
     for _ in range(SUBSTEPS):
         position, _ = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
         pybullet.getBaseVelocity(body, physicsClientId=client)

@@ -15,10 +15,10 @@ from navstack.envs.flight import SimulatedFlight
 from navstack.envs.sensors import chase_view
 from navstack.envs.simulator import PHYSICS_HZ, Simulator
 from navstack.envs.tasks import TASKS
-from navstack.envs.tasks.base import COLLISION, SUCCESS, TIMEOUT
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.envs.worlds.spec import WorldSpec, load_world
 from navstack.errors import InputError, nearest
+from navstack.results import COLLISION, SUCCESS, TIMEOUT
 from navstack.timing import FrameTiming
 
 LONGEST_DT = 60.0  # s: no flight lasts so long

@@ -13,11 +13,12 @@ import numpy as np
 from navstack.contract import ZERO_COMMAND, CameraSpec, Image, VehicleState, VelocityCommand
 from navstack.envs.physics import pybullet
 from navstack.envs.sensors import Camera
-from navstack.envs.tasks.base import COLLISION, Expert, Judge, Scenario, Task
-from navstack.envs.vehicle import Airframe, Quadrotor
+from navstack.envs.tasks.base import Expert, Judge, Scenario, Task
+from navstack.envs.vehicle import GRAVITY, Airframe, Quadrotor
 from navstack.envs.worlds.build import build_world
 from navstack.envs.worlds.scene import Scene
 from navstack.envs.worlds.spec import WorldSpec
+from navstack.results import COLLISION
 from navstack.timing import FrameTiming
 
 PHYSICS_HZ = 240
@@ -60,14 +61,13 @@ class Simulator:
         scenario_rng, world_rng, self._frame_rng = rng.spawn(3)
         self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty)
         pybullet.resetSimulation(physicsClientId=self.client)
-        pybullet.setGravity(0.0, 0.0, -9.81, physicsClientId=self.client)
+        pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self.client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=1.0 / PHYSICS_HZ, numSubSteps=1, deterministicOverlappingPairs=1,
             physicsClientId=self.client,
         )  # fmt: skip
         self.scene: Scene = build_world(self.client, self.spec, self.scenario.layout, world_rng)
         self.vehicle.spawn(self.scenario.position_enu, self.scenario.yaw)
-        self.vehicle.read()
         self.judge: Judge = self.task.judge(self.scenario)
         self.expert: Expert = self.task.expert(self.scenario)
         self.steps = 0

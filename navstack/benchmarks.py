@@ -37,6 +37,21 @@ def run(name: str, path: Path | None = None) -> int:
     return 0 if all(row["held"] is not False for row in rows) else 1
 
 
+def timing_row(what: str, seconds: float, against: str, reference: float, budget: float) -> Row:
+    """The row of a duration held against another one of the same run, both in seconds."""
+    ratio = seconds / reference
+    return {
+        "what": what,
+        "value": 1e3 * seconds,
+        "unit": "ms",
+        "against": against,
+        "reference": 1e3 * reference,
+        "ratio": ratio,
+        "budget": budget,
+        "held": ratio <= budget,
+    }
+
+
 def table(name: str, rows: list[Row]) -> Table:
     """The rows as a table."""
     result = Table(title=f"navstack bench {name}", title_justify="left")

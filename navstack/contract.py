@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Vector3 = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]  # x, y, z, w
 """x, y, z as plain floats: the control path runs hundreds of times a second, where small arrays cost more."""
 
 Image = npt.NDArray[np.uint8]
@@ -100,6 +101,12 @@ class Frame:
     capture_time: float  # s
 
 
+def yaw_of(orientation: Quaternion) -> float:
+    """Heading in radians, counter-clockwise from east, of a unit quaternion that turns FLU into ENU."""
+    x, y, z, w = orientation
+    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
 @dataclass(frozen=True, slots=True)
 class VehicleState:
     """What the vehicle reports of itself (in simulation: the truth)."""
@@ -107,14 +114,13 @@ class VehicleState:
     time: float  # s, on the flight loop's clock
     position_enu: Vector3  # m
     velocity_enu: Vector3  # m/s
-    orientation: tuple[float, float, float, float]  # unit quaternion x, y, z, w turning FLU into ENU
+    orientation: Quaternion  # unit quaternion x, y, z, w turning FLU into ENU
     angular_velocity_flu: Vector3  # rad/s
 
     @property
     def yaw(self) -> float:
         """Heading in radians, counter-clockwise from east."""
-        x, y, z, w = self.orientation
-        return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+        return yaw_of(self.orientation)
 
     @property
     def speed(self) -> float:

@@ -27,6 +27,7 @@ from navstack.files import write_atomically
 from navstack.flight import Clock, FlightSummary, FrameSource, Tick, Vehicle, fly
 from navstack.policy import OnnxPolicy
 from navstack.recorder import FlightRecorder
+from navstack.results import SUCCESS
 from navstack.safety import guard_for
 
 VEHICLES = "navstack.vehicles"
@@ -139,7 +140,7 @@ def run(arguments: Fly) -> int:
         finally:
             session.send(ZERO_COMMAND)
     _report(arguments, session, summary, timed, paced)
-    return 0 if session.outcome == "success" else 1
+    return 0 if session.outcome == SUCCESS else 1
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from navstack.benchmarks import timing_row
 from navstack.errors import InputError
 from navstack.policies.cells.cfc import COMMAND_SIZE, WiredCfC, cfc_preset
 from navstack.policies.wiring import auto_ncp
@@ -51,9 +52,9 @@ def _rows() -> list[dict[str, Any]]:
     what = f"CfC forward and backward, {BATCH} x {LENGTH}"
     wired, thick = f"{what}, wiring of ncps, {UNITS} neurons", f"{what}, strict, {strict.neurons} neurons"
     return [
-        _row(wired, seconds["ours"], "ncps.torch.CfC, same wiring", seconds["ncps"], NCPS_BUDGET),
-        _row(wired, seconds["ours"], f"torch.nn.LSTM({UNITS})", seconds["lstm"], LSTM_BUDGET),
-        _row(
+        timing_row(wired, seconds["ours"], "ncps.torch.CfC, same wiring", seconds["ncps"], NCPS_BUDGET),
+        timing_row(wired, seconds["ours"], f"torch.nn.LSTM({UNITS})", seconds["lstm"], LSTM_BUDGET),
+        timing_row(
             thick,
             seconds["strict"],
             f"torch.nn.LSTM({strict.neurons})",
@@ -61,20 +62,6 @@ def _rows() -> list[dict[str, Any]]:
             LSTM_BUDGET,
         ),
     ]
-
-
-def _row(what: str, value: float, against: str, reference: float, budget: float) -> dict[str, Any]:
-    ratio = value / reference
-    return {
-        "what": what,
-        "value": 1e3 * value,
-        "unit": "ms",
-        "against": against,
-        "reference": 1e3 * reference,
-        "ratio": ratio,
-        "budget": budget,
-        "held": ratio <= budget,
-    }
 
 
 def _median_seconds(steps: dict[str, Step]) -> dict[str, float]:

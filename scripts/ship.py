@@ -21,13 +21,10 @@ from navstack.policy import CARD_KEY, OnnxPolicy
 def main() -> int:
     """Write navstack/models/NAME.onnx and check it the way that every policy is checked."""
     source, tables, name = sys.argv[1:4]
-    held_out = json.loads(Path(tables).read_text())
     rows = tuple(
-        {"env": "FlyToTarget", "world": row["world"], "perturb": "none", "episodes": row["episodes"],
-         "successes": row["successes"], "success_rate": row["successes"] / row["episodes"],
-         "ci_low": row["low"], "ci_high": row["high"], "seed": held_out["seed"]}
-        for row in held_out["held_out"]
-    )  # fmt: skip
+        {key: value for key, value in row.items() if key != "policy"}
+        for row in json.loads(Path(tables).read_text())["held_out"]
+    )
     card = replace(OnnxPolicy.load(source).card, evaluation=rows)
     model = onnx.load(source)
     entry = next(entry for entry in model.metadata_props if entry.key == CARD_KEY)

@@ -18,11 +18,11 @@ from navstack.envs.evaluation.record import FlightRecord
 from navstack.envs.evaluation.report import write_report
 from navstack.envs.evaluation.run import Conditions, evaluate
 from navstack.envs.navigation import checked_world
-from navstack.envs.tasks.base import SUCCESS
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.errors import InputError
 from navstack.files import write_atomically
 from navstack.policy import OnnxPolicy
+from navstack.results import SUCCESS
 from navstack.timing import FrameTiming
 
 

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from navstack.envs.evaluation.record import FlightRecord
-from navstack.envs.tasks.base import COLLISION, SUCCESS, TIMEOUT
 from navstack.envs.tasks.fly_to_target import SUCCESS_DISTANCE
+from navstack.results import COLLISION, SUCCESS, TIMEOUT
 
 SUCCESS_RINGS = {"FlyToTarget": SUCCESS_DISTANCE}  # m, inner and outer radius around the target
 POINTS = 90  # at most so many points of a trajectory are drawn

@@ -21,9 +21,9 @@ from navstack.contract import Image, PolicyCard
 from navstack.envs.evaluation import plots
 from navstack.envs.evaluation.film import command_gauges
 from navstack.envs.evaluation.record import FlightRecord
-from navstack.envs.tasks.base import SUCCESS
 from navstack.errors import InputError
 from navstack.files import write_atomically
+from navstack.results import SUCCESS
 
 MAPS = 8  # single flights drawn
 FAILURES = 60  # failed flights listed

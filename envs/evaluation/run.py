@@ -7,11 +7,9 @@ the number of workers or on which of them flew it.
 from __future__ import annotations
 
 import math
-import multiprocessing
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,13 +20,13 @@ from navstack.contract import Image
 from navstack.envs.evaluation.record import FlightRecord
 from navstack.envs.flight import SimulatedFlight
 from navstack.envs.navigation import NavigationEnv
-from navstack.envs.tasks.base import COLLISION, SUCCESS, TIMEOUT
 from navstack.envs.vehicle import DEFAULT_AIRFRAME
 from navstack.flight import Tick, fly
 from navstack.policy import OnnxPolicy
+from navstack.results import result_row
 from navstack.safety import Guard, guard_for
-from navstack.statistics import wilson_interval
 from navstack.timing import FrameTiming
+from navstack.workers import Workers
 
 CHASE_FPS = 10
 
@@ -85,23 +83,11 @@ def fly_jobs(
 ) -> list[FlightRecord]:
     """Fly every job, in the order of the list whatever the number of workers; `on_record` sees each."""
     records = []
-    for record in _flown(jobs, workers):
-        records.append(record)
-        on_record(record)
+    with Workers(workers) as flyers:
+        for record in flyers.map(fly_job, jobs):
+            records.append(record)
+            on_record(record)
     return records
-
-
-def _flown(jobs: Sequence[Job], workers: int) -> Iterator[FlightRecord]:
-    if workers <= 1:
-        yield from map(fly_job, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, _leave_interrupts_to_the_parent) as pool:
-        yield from pool.imap(fly_job, jobs)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches the whole group of processes; one of them has to answer it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @lru_cache(maxsize=8)
@@ -197,30 +183,13 @@ def result_rows(
     groups = [(world, [r for r in records if r.world == world]) for world in worlds]
     if len(worlds) > 1:
         groups.append(("all", list(records)))
-    return [_row(world, group, perturb, seed, wall_seconds) for world, group in groups]
-
-
-def _row(
-    world: str, records: Sequence[FlightRecord], perturb: str, seed: int, wall_seconds: float
-) -> dict[str, Any]:
-    outcomes = Counter(record.outcome for record in records)
-    successes, episodes = outcomes[SUCCESS], len(records)
-    low, high = wilson_interval(successes, episodes)
-    return {
-        "policy": records[0].policy,
-        "env": records[0].env,
-        "world": world,
-        "perturb": perturb,
-        "episodes": episodes,
-        "successes": successes,
-        "success_rate": successes / episodes,
-        "ci_low": low,
-        "ci_high": high,
-        "collisions": outcomes[COLLISION],
-        "timeouts": outcomes[TIMEOUT],
-        "seed": seed,
-        "wall_seconds": round(wall_seconds, 2),
-    }
+    return [
+        result_row(
+            records[0].policy, records[0].env, world, perturb, [record.outcome for record in group], seed,
+            wall_seconds=round(wall_seconds, 2),
+        )
+        for world, group in groups
+    ]  # fmt: skip
 
 
 def evaluate(

@@ -11,10 +11,6 @@ from navstack.contract import Vector3, VehicleState, VelocityCommand
 from navstack.envs.worlds.layout import Layout
 from navstack.envs.worlds.spec import WorldSpec
 
-SUCCESS = "success"
-COLLISION = "collision"
-TIMEOUT = "timeout"
-
 
 @dataclass(frozen=True, slots=True)
 class Scenario:

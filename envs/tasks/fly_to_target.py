@@ -21,10 +21,11 @@ import numpy as np
 
 from navstack.contract import Vector3
 from navstack.envs.experts.approach import ApproachExpert
-from navstack.envs.tasks.base import SUCCESS, TIMEOUT, Scenario
+from navstack.envs.tasks.base import Scenario
 from navstack.envs.worlds.build import sample_target
 from navstack.envs.worlds.layout import Corridor, Layout, TargetPlacement
 from navstack.envs.worlds.spec import WorldSpec
+from navstack.results import SUCCESS, TIMEOUT
 
 START_DISTANCE = (5.5, 12.0)  # m
 START_HEIGHT = (1.2, 3.0)  # m

@@ -65,55 +65,22 @@ class VelocityController:
             rotation: the nine entries, row by row, of the matrix that turns FLU into ENU.
             rates: body rates (rad/s) FLU.
         """
-        a_max, jerk, yaw_acceleration, k_v, k_i, k_att, k_yaw, k_rate, k_r = self._gains
-        step = self._step
+        _, _, _, k_v, k_i, k_att, k_yaw, k_rate, k_r = self._gains
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
         heading = math.atan2(r10, r00)
-
-        # Yaw rate setpoint, limited in acceleration. That acceleration is fed forward; the motors let it
-        # through with their lag, so rate and heading are held to what can have arrived.
-        change = yaw_acceleration * step
-        turn = max(-change, min(change, command.yaw_rate - self._r))
-        self._r = self._r + turn
-        self._reached = r = self._reached + self._lag * (self._r - self._reached)
-        yaw_error = math.remainder(self._yaw - heading, math.tau)
-        if abs(yaw_error) > 0.5:  # do not wind up against a heading that cannot be reached
-            yaw_error = math.copysign(0.5, yaw_error)
-            self._yaw = heading + yaw_error
-        self._yaw = math.remainder(self._yaw + r * step, math.tau)
-
-        # Velocity setpoint, limited in acceleration and jerk. jerk / a_max is the steepest first-order
-        # approach that the jerk limit can follow without overshooting.
-        cos_yaw, sin_yaw = math.cos(heading), math.sin(heading)
-        stiffness = jerk / a_max
-        ex = (command.forward * cos_yaw - command.left * sin_yaw - self._vx) * stiffness
-        ey = (command.forward * sin_yaw + command.left * cos_yaw - self._vy) * stiffness
-        ez = (command.up - self._vz) * stiffness
-        length = math.sqrt(ex * ex + ey * ey + ez * ez)
-        if length > a_max:
-            scale = a_max / length
-            ex, ey, ez = ex * scale, ey * scale, ez * scale
-        jx, jy, jz = ex - self._ax, ey - self._ay, ez - self._az
-        length = math.sqrt(jx * jx + jy * jy + jz * jz)
-        if length > jerk * step:
-            scale = jerk * step / length
-            jx, jy, jz = jx * scale, jy * scale, jz * scale
-        self._ax = ax = self._ax + jx
-        self._ay = ay = self._ay + jy
-        self._az = az = self._az + jz
-        self._vx += ax * step
-        self._vy += ay * step
-        self._vz += az * step
+        turn, yaw_error = self._shape_yaw(command.yaw_rate, heading)
+        self._shape_velocity(command, heading)
 
         # PI on velocity, with the setpoint's acceleration and its drag in hover fed forward.
         ex, ey, ez = self._vx - velocity[0], self._vy - velocity[1], self._vz - velocity[2]
-        gain = k_i * step
+        gain = k_i * self._step
         self._ix = ix = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._ix + gain * ex))
         self._iy = iy = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iy + gain * ey))
         self._iz = iz = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iz + gain * ez))
         drag, inflow = self._drag
-        fx, fy = ax + drag * self._vx + k_v * ex + ix, ay + drag * self._vy + k_v * ey + iy
-        fz = max(0.3 * GRAVITY, GRAVITY + az + inflow * self._vz + k_v * ez + iz)
+        fx = self._ax + drag * self._vx + k_v * ex + ix
+        fy = self._ay + drag * self._vy + k_v * ey + iy
+        fz = max(0.3 * GRAVITY, GRAVITY + self._az + inflow * self._vz + k_v * ez + iz)
         horizontal = math.sqrt(fx * fx + fy * fy)
         if horizontal > self._tan_tilt * fz:
             scale = self._tan_tilt * fz / horizontal
@@ -129,5 +96,50 @@ class VelocityController:
             self._mass * length * max(dz, 0.0),
             ixx * k_rate * (-k_att * dy - rates[0]),
             iyy * k_rate * (k_att * dx - rates[1]),
-            izz * (turn / step + k_r * (r + k_yaw * yaw_error - rates[2])),
+            izz * (turn / self._step + k_r * (self._reached + k_yaw * yaw_error - rates[2])),
         )
+
+    def _shape_yaw(self, yaw_rate: float, heading: float) -> tuple[float, float]:
+        """Move the yaw setpoint on. Returns the shaped rate's change (rad/s) and the heading's error (rad).
+
+        The rate's acceleration is limited and fed forward; the motors let it through with their lag, so rate
+        and heading are held to what can have arrived.
+        """
+        step = self._step
+        change = self._gains[2] * step
+        turn = max(-change, min(change, yaw_rate - self._r))
+        self._r = self._r + turn
+        self._reached = r = self._reached + self._lag * (self._r - self._reached)
+        yaw_error = math.remainder(self._yaw - heading, math.tau)
+        if abs(yaw_error) > 0.5:  # do not wind up against a heading that cannot be reached
+            yaw_error = math.copysign(0.5, yaw_error)
+            self._yaw = heading + yaw_error
+        self._yaw = math.remainder(self._yaw + r * step, math.tau)
+        return turn, yaw_error
+
+    def _shape_velocity(self, command: VelocityCommand, heading: float) -> None:
+        """Move the velocity setpoint towards the command, limited in acceleration and jerk.
+
+        jerk / a_max is the steepest first-order approach that the jerk limit can follow without overshooting.
+        """
+        a_max, jerk, step = self._gains[0], self._gains[1], self._step
+        cos_yaw, sin_yaw = math.cos(heading), math.sin(heading)
+        stiffness = jerk / a_max
+        ex = (command.forward * cos_yaw - command.left * sin_yaw - self._vx) * stiffness
+        ey = (command.forward * sin_yaw + command.left * cos_yaw - self._vy) * stiffness
+        ez = (command.up - self._vz) * stiffness
+        length = math.sqrt(ex * ex + ey * ey + ez * ez)
+        if length > a_max:
+            scale = a_max / length
+            ex, ey, ez = ex * scale, ey * scale, ez * scale
+        jx, jy, jz = ex - self._ax, ey - self._ay, ez - self._az
+        length = math.sqrt(jx * jx + jy * jy + jz * jz)
+        if length > jerk * step:
+            scale = jerk * step / length
+            jx, jy, jz = jx * scale, jy * scale, jz * scale
+        self._ax += jx
+        self._ay += jy
+        self._az += jz
+        self._vx += self._ax * step
+        self._vy += self._ay * step
+        self._vz += self._az * step

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from navstack.contract import Vector3, VehicleState, VelocityCommand
+from navstack.contract import Quaternion, Vector3, VehicleState, VelocityCommand, yaw_of
 from navstack.envs.physics import pybullet
 from navstack.envs.vehicle.airframe import GRAVITY, Airframe
 from navstack.envs.vehicle.controller import VelocityController
@@ -38,7 +38,7 @@ class Quadrotor:
         )  # fmt: skip
         self.body = -1
         self.position: Vector3 = (0.0, 0.0, 0.0)  # m, ENU
-        self.orientation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)  # x, y, z, w
+        self.orientation: Quaternion = (0.0, 0.0, 0.0, 1.0)  # x, y, z, w
         self.velocity: Vector3 = (0.0, 0.0, 0.0)  # m/s, ENU
         self.angular_velocity: Vector3 = (0.0, 0.0, 0.0)  # rad/s, ENU
         self.rotor_speeds = (0.0, 0.0, 0.0, 0.0)  # rad/s
@@ -97,13 +97,7 @@ class Quadrotor:
     def actuate(self, command: VelocityCommand, wind_enu: Vector3) -> None:
         """Controller, motors and air from the last read: apply force and torque for the next step."""
         rotation = rotation_matrix(self.orientation)
-        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
-        wx, wy, wz = self.angular_velocity
-        rates = (
-            r00 * wx + r10 * wy + r20 * wz,
-            r01 * wx + r11 * wy + r21 * wz,
-            r02 * wx + r12 * wy + r22 * wz,
-        )
+        rates = to_body(rotation, self.angular_velocity)
         setpoint = self._controller.update(command, self.velocity, rotation, rates)
         self.turn_rotors(self.allocate(*setpoint))
         self.apply(rotation, wind_enu)
@@ -143,14 +137,8 @@ class Quadrotor:
     def apply(self, rotation: tuple[float, ...], wind_enu: Vector3) -> None:
         """Apply the rotors' and the air's force and torque to the body for the next physics step."""
         k_eta, kappa, k_d, k_z, cx, cy, cz = self._aerodynamics
-        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
         (vx, vy, vz), (ux, uy, uz) = self.velocity, wind_enu
-        vx, vy, vz = vx - ux, vy - uy, vz - uz
-        bx, by, bz = (
-            r00 * vx + r10 * vy + r20 * vz,
-            r01 * vx + r11 * vy + r21 * vz,
-            r02 * vx + r12 * vy + r22 * vz,
-        )
+        bx, by, bz = to_body(rotation, (vx - ux, vy - uy, vz - uz))
         w1, w2, w3, w4 = self.rotor_speeds
         t1, t2, t3, t4 = k_eta * w1 * w1, k_eta * w2 * w2, k_eta * w3 * w3, k_eta * w4 * w4
         speed, turning, reach = math.sqrt(bx * bx + by * by + bz * bz), w1 + w2 + w3 + w4, self._reach
@@ -169,8 +157,7 @@ class Quadrotor:
 
     def yaw(self) -> float:
         """Heading in radians, counter-clockwise from east."""
-        x, y, z, w = self.orientation
-        return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+        return yaw_of(self.orientation)
 
     def camera_position(self) -> Vector3:
         """Where the camera is, in m, ENU."""
@@ -184,17 +171,11 @@ class Quadrotor:
 
     def state(self, time: float) -> VehicleState:
         """The state as of the last read."""
-        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_matrix(self.orientation)
-        wx, wy, wz = self.angular_velocity
-        rates = (
-            r00 * wx + r10 * wy + r20 * wz,
-            r01 * wx + r11 * wy + r21 * wz,
-            r02 * wx + r12 * wy + r22 * wz,
-        )
+        rates = to_body(rotation_matrix(self.orientation), self.angular_velocity)
         return VehicleState(time, self.position, self.velocity, self.orientation, rates)
 
 
-def rotation_matrix(orientation: tuple[float, float, float, float]) -> tuple[float, ...]:
+def rotation_matrix(orientation: Quaternion) -> tuple[float, ...]:
     """The nine entries, row by row, of the matrix that turns FLU into ENU."""
     x, y, z, w = orientation
     xx, yy, zz, xy, xz, yz, wx, wy, wz = x * x, y * y, z * z, x * y, x * z, y * z, w * x, w * y, w * z
@@ -203,3 +184,14 @@ def rotation_matrix(orientation: tuple[float, float, float, float]) -> tuple[flo
         2.0 * (xy + wz), 1.0 - 2.0 * (xx + zz), 2.0 * (yz - wx),
         2.0 * (xz - wy), 2.0 * (yz + wx), 1.0 - 2.0 * (xx + yy),
     )  # fmt: skip
+
+
+def to_body(rotation: tuple[float, ...], vector: Vector3) -> Vector3:
+    """A vector of the world frame (ENU) seen from the body (FLU): `rotation` transposed times it."""
+    r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
+    x, y, z = vector
+    return (
+        r00 * x + r10 * y + r20 * z,
+        r01 * x + r11 * y + r21 * z,
+        r02 * x + r12 * y + r22 * z,
+    )

@@ -68,6 +68,16 @@ CONNECTIVITIES: dict[str, Callable[[Wiring], NDArray[np.bool_]]] = {
 """Which weights of the heads exist, by name."""
 
 
+def connectivity_masks(name: str, wiring: Wiring) -> NDArray[np.bool_]:
+    """The masks of a connectivity by name. Raises InputError that names the nearest one."""
+    if name not in CONNECTIVITIES:
+        raise InputError(
+            f"connectivity '{name}' not found{nearest(name, CONNECTIVITIES)} "
+            f"(connectivities: {', '.join(CONNECTIVITIES)})"
+        )
+    return CONNECTIVITIES[name](wiring)
+
+
 class LayerWeights(NamedTuple):
     """What one layer's step takes, masks folded in. H is its neurons, P the outputs of the layer before."""
 
@@ -113,18 +123,12 @@ class WiredCfC(nn.Module):
         super().__init__()
         if mode not in MODES:
             raise InputError(f"CfC mode '{mode}' not found{nearest(mode, MODES)} (modes: {', '.join(MODES)})")
-        if connectivity not in CONNECTIVITIES:
-            raise InputError(
-                f"connectivity '{connectivity}' not found{nearest(connectivity, CONNECTIVITIES)} "
-                f"(connectivities: {', '.join(CONNECTIVITIES)})"
-            )
         if input_size != wiring.inputs:
             raise InputError(
                 f"wiring '{wiring.name}' has {wiring.inputs} inputs, but the cell gets {input_size}"
             )
         self.input_size, self.wiring, self.mode, self.connectivity = input_size, wiring, mode, connectivity
-        masks = CONNECTIVITIES[connectivity](wiring)
-        self.masks = masks
+        self.masks = masks = connectivity_masks(connectivity, wiring)
         fan_in = masks.sum(axis=2)
         self.register_buffer("positions", torch.from_numpy(np.flatnonzero(masks)), persistent=False)
         self.weight = nn.Parameter(_uniform(np.repeat(np.sqrt(3.0 / fan_in), fan_in.ravel())))
@@ -289,12 +293,7 @@ def cfc_preset(input_size: int, connectivity: str = "strict", seed: int = DEFAUL
 
 
 def _effective_parameters(wiring: Wiring, connectivity: str) -> int:
-    if connectivity not in CONNECTIVITIES:
-        raise InputError(
-            f"connectivity '{connectivity}' not found{nearest(connectivity, CONNECTIVITIES)} "
-            f"(connectivities: {', '.join(CONNECTIVITIES)})"
-        )
-    return int(CONNECTIVITIES[connectivity](wiring).sum()) + HEADS * wiring.neurons
+    return int(connectivity_masks(connectivity, wiring).sum()) + HEADS * wiring.neurons
 
 
 def _uniform(bound: NDArray[np.float64]) -> Tensor:

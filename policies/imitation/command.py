@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 def run_collect(arguments: Collect) -> int:
     """Collect expert episodes. Raises InputError before anything flies, or when the disk is full."""
-    from navstack.policies.imitation.flyers import Flyers, collect
+    from navstack.policies.imitation.collecting import collect
     from navstack.policies.imitation.report import live_bar
+    from navstack.workers import Workers
 
     if arguments.episodes < 1 or arguments.workers < 1:
         raise InputError("--episodes and --workers must be at least 1")
@@ -31,12 +32,12 @@ def run_collect(arguments: Collect) -> int:
     check_worlds(config.env, config.worlds, "train")
     folder, console = arguments.out, Console()
     _open_collection(folder, config)
-    with Flyers(arguments.workers) as flyers, live_bar(console, "expert flies", arguments.episodes) as bar:
+    with Workers(arguments.workers) as workers, live_bar(console, "expert flies", arguments.episodes) as bar:
         collected = collect(
             folder,
             config,
             arguments.episodes,
-            flyers,
+            workers,
             lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames"),
         )
     console.print(f"{folder}: {collected}", highlight=False)

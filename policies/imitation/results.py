@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,8 @@ from navstack.errors import InputError
 from navstack.policies.export import policy_card
 from navstack.policies.imitation.config import TrainConfig, config_to_json
 from navstack.policies.network import NetworkSpec, PolicyNetwork
-from navstack.statistics import wilson_interval
 
 TARGET_KINDS = ("chair", "barrel", "cone", "box", "ball")  # the marker class that every training world shows
-
-
-def dev_row(config: TrainConfig, world: str, outcomes: Sequence[str]) -> dict[str, Any]:
-    """One row of a result table, as `navstack evaluate --json` writes it, but without wall time."""
-    counts = Counter(outcomes)
-    low, high = wilson_interval(counts["success"], len(outcomes))
-    return {
-        "policy": "policy.onnx",
-        "env": config.collect.env,
-        "world": world,
-        "perturb": "half with random frame timing",
-        "episodes": len(outcomes),
-        "successes": counts["success"],
-        "success_rate": counts["success"] / len(outcomes),
-        "ci_low": low,
-        "ci_high": high,
-        "collisions": counts["collision"],
-        "timeouts": counts["timeout"],
-        "seed": config.collect.seed,
-    }
 
 
 def success_rate(rows: Sequence[dict[str, Any]]) -> float:

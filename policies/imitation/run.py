@@ -28,14 +28,16 @@ from navstack.errors import InputError
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.export import ExportError, export_policy
 from navstack.policies.imitation.checkpoint import Position, load_checkpoint, restore, save_checkpoint
+from navstack.policies.imitation.collecting import Collected, collect
 from navstack.policies.imitation.config import TrainConfig, config_to_json, difference
 from navstack.policies.imitation.dataset import WindowDataset
-from navstack.policies.imitation.flyers import Collected, Flyers, collect
 from navstack.policies.imitation.learn import Learner, StepReport, Throughput, mean
 from navstack.policies.imitation.report import Bar, Metrics, live_bar
-from navstack.policies.imitation.results import dev_row, read_dev, run_card, success_rate
+from navstack.policies.imitation.results import read_dev, run_card, success_rate
 from navstack.policies.imitation.rollout import DevJob, judge_policy
 from navstack.policies.network import NetworkSpec
+from navstack.results import SUCCESS, result_row
+from navstack.workers import Workers
 
 LOG_EVERY = 50  # gradient steps between rows of metrics.jsonl
 SHOW_EVERY = 10  # gradient steps between updates of the live progress
@@ -58,8 +60,8 @@ def train(folder: Path, config: TrainConfig, console: Console) -> Path:
             console.print(f"{folder} is finished: {result}")
             return result
         _remove_leftovers(folder)
-        with Flyers(config.workers) as flyers:
-            _Run(folder, config, console, flyers).go()
+        with Workers(config.workers) as workers:
+            _Run(folder, config, console, workers).go()
     return result
 
 
@@ -106,8 +108,8 @@ def _remove_leftovers(folder: Path) -> None:
 class _Run:
     """The stages of a run, each of which knows whether it is already done."""
 
-    def __init__(self, folder: Path, config: TrainConfig, console: Console, flyers: Flyers) -> None:
-        self._folder, self._config, self._console, self._flyers = folder, config, console, flyers
+    def __init__(self, folder: Path, config: TrainConfig, console: Console, workers: Workers) -> None:
+        self._folder, self._config, self._console, self._workers = folder, config, console, workers
         self._episodes = folder / "episodes"
         self._spec = NetworkSpec(preset=config.network)
         self._learner = Learner(config, self._spec)
@@ -156,7 +158,7 @@ class _Run:
         title = f"round {number}: {'learner' if number else 'expert'} flies"
         with live_bar(self._console, title, total) as bar:
             return collect(
-                self._episodes, config.collect, total, self._flyers,
+                self._episodes, config.collect, total, self._workers,
                 lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames"), number, policy, share,
             )  # fmt: skip
 
@@ -210,11 +212,18 @@ class _Run:
         ]
         outcomes: list[str] = []
         with live_bar(self._console, f"round {number}: dev worlds", len(jobs)) as bar:
-            for outcome in self._flyers.map(judge_policy, jobs):
+            for outcome in self._workers.map(judge_policy, jobs):
                 outcomes.append(outcome)
-                bar.show(len(outcomes), f"{outcomes.count('success')} successes")
+                bar.show(len(outcomes), f"{outcomes.count(SUCCESS)} successes")
         return [
-            dev_row(config, world, outcomes[place * config.dev_episodes :][: config.dev_episodes])
+            result_row(
+                "policy.onnx",
+                config.collect.env,
+                world,
+                "half with random frame timing",
+                outcomes[place * config.dev_episodes :][: config.dev_episodes],
+                config.collect.seed,
+            )
             for place, world in enumerate(config.dev_worlds)
         ]
 

@@ -11,9 +11,9 @@ from navstack.contract import VehicleState
 from navstack.envs.evaluation.run import Conditions, expert_success
 from navstack.envs.experts.approach import ApproachExpert
 from navstack.envs.navigation import NavigationEnv
-from navstack.envs.tasks.base import SUCCESS, TIMEOUT
 from navstack.envs.tasks.fly_to_target import FlyToTarget, StationJudge
 from navstack.envs.worlds.spec import load_world, world_names
+from navstack.results import SUCCESS, TIMEOUT
 
 STEP = 1.0 / 240.0
 

@@ -19,8 +19,8 @@ from navstack.episodes import episode_keys, load_episode
 from navstack.errors import InputError
 from navstack.policies.commands.collect import Collect
 from navstack.policies.export import export_policy, policy_card
+from navstack.policies.imitation.collecting import collect
 from navstack.policies.imitation.config import CollectConfig
-from navstack.policies.imitation.flyers import Flyers, collect
 from navstack.policies.imitation.learn import LAST_RATE, imitation_loss, learning_rate
 from navstack.policies.imitation.rollout import (
     CollectJob,
@@ -30,6 +30,7 @@ from navstack.policies.imitation.rollout import (
     draw_timing,
 )
 from navstack.policies.network import NetworkSpec, build_network
+from navstack.workers import Workers
 
 CONFIG = CollectConfig(worlds=("meadow", "forest"), longest=1.5)
 LIMITS = Limits().as_array().astype(np.float64)
@@ -54,22 +55,22 @@ def learner(tmp_path_factory):
 def test_workers_change_nothing(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    for name, workers in (("one", 1), ("two", 2)):
-        with Flyers(workers) as flyers:
-            collect(tmp_path / name, CONFIG, 3, flyers, lambda _: None)
+    for name, number in (("one", 1), ("two", 2)):
+        with Workers(number) as workers:
+            collect(tmp_path / name, CONFIG, 3, workers, lambda _: None)
     assert len(digests(tmp_path / "one")) == 3
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
 
 def test_only_what_misses_is_flown(tmp_path):
-    with Flyers(1) as flyers:
-        collect(tmp_path, CONFIG, 2, flyers, lambda _: None)
+    with Workers(1) as workers:
+        collect(tmp_path, CONFIG, 2, workers, lambda _: None)
         whole = digests(tmp_path)
         first = tmp_path / "r00_00000.safetensors"
         first.unlink()
         kept = (tmp_path / "r00_00001.safetensors").stat().st_mtime_ns
         counts = []
-        done = collect(tmp_path, CONFIG, 2, flyers, lambda so_far: counts.append(so_far.episodes))
+        done = collect(tmp_path, CONFIG, 2, workers, lambda so_far: counts.append(so_far.episodes))
     assert counts == [1, 2]
     assert done.episodes == 2
     assert digests(tmp_path) == whole
@@ -105,8 +106,8 @@ def test_collecting_imports_no_torch():
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_earlier_episodes(tmp_path, monkeypatch):
-    with Flyers(1) as flyers:
-        collect(tmp_path, CONFIG, 1, flyers, lambda _: None)
+    with Workers(1) as workers:
+        collect(tmp_path, CONFIG, 1, workers, lambda _: None)
         before = digests(tmp_path)
 
         def full(_):
@@ -114,7 +115,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_earlier_episodes(tmp_path, monke
 
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(InputError, match="disk is full"):
-            collect(tmp_path, CONFIG, 3, flyers, lambda _: None)
+            collect(tmp_path, CONFIG, 3, workers, lambda _: None)
     monkeypatch.undo()
     assert digests(tmp_path) == before
     assert episode_keys(tmp_path) == [(0, 0)]

@@ -1,53 +1,16 @@
-"""Many flights at once: the processes that fly, and what they do with a keyboard interrupt."""
+"""A round's flights: those that miss are flown, those on disk are kept."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.pool import Pool
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
 
 from navstack.episodes import episode_keys, episode_path, index_episode
 from navstack.policies.imitation.config import CollectConfig
 from navstack.policies.imitation.rollout import CollectJob, collect_episode
-
-JobT = TypeVar("JobT")
-ResultT = TypeVar("ResultT")
-
-
-class Flyers:
-    """Worker processes for flights. Results come in the order of the jobs, whoever flew them.
-
-    With one worker everything is flown in this process.
-    """
-
-    def __init__(self, workers: int) -> None:
-        self._pool: Pool | None = None
-        if workers > 1:
-            self._pool = multiprocessing.get_context("spawn").Pool(workers, _leave_interrupts_to_the_parent)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
-
-    def map(self, function: Callable[[JobT], ResultT], jobs: Iterable[JobT]) -> Iterator[ResultT]:
-        """The result of every job, in order. A worker's InputError is raised here."""
-        return map(function, jobs) if self._pool is None else self._pool.imap(function, jobs)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+from navstack.workers import Workers
 
 
 @dataclass(slots=True)
@@ -73,7 +36,7 @@ def collect(
     folder: Path,
     config: CollectConfig,
     episodes: int,
-    flyers: Flyers,
+    workers: Workers,
     on_episode: Callable[[Collected], None],
     round_: int = 0,
     policy: Path | None = None,
@@ -94,7 +57,7 @@ def collect(
             learner = str(policy) if policy else None
             missing.append(CollectJob(folder, config, round_, index, learner, expert_share))
     on_episode(collected)
-    for facts, frames in flyers.map(collect_episode, missing):
+    for facts, frames in workers.map(collect_episode, missing):
         collected.add(facts.outcome, frames)
         on_episode(collected)
     return collected
