@@ -50,3 +50,13 @@ def new_folder(path: Path) -> Path:
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def check_new_file(path: Path | None) -> None:
+    """Raise InputError where a result cannot be written: the file exists, or its folder does not."""
+    if path is None:
+        return
+    if path.exists():
+        raise InputError(f"{path} exists; name another file or remove it")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")

@@ -22,8 +22,7 @@ from navstack.contract import (
     VehicleState,
     VelocityCommand,
 )
-from navstack.errors import InputError
-from navstack.files import write_atomically
+from navstack.files import check_new_file, write_atomically
 from navstack.flight import Clock, FlightSummary, FrameSource, Tick, Vehicle, fly
 from navstack.policy import OnnxPolicy
 from navstack.recorder import FlightRecorder
@@ -118,8 +117,8 @@ class TimedPolicy:
 
 def run(arguments: Fly) -> int:
     """Fly once, print how it went; 0 for success, 1 for any other end. Raises InputError before it flies."""
-    if arguments.json is not None and arguments.json.exists():
-        raise InputError(f"{arguments.json} exists; name another file or remove it")
+    check_new_file(arguments.json)
+    check_new_file(arguments.log)
     policy = OnnxPolicy.load(arguments.policy)
     policy.check_task(arguments.env)
     entry = plugins.choose(VEHICLES, arguments.vehicle, "vehicle")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ import cv2
 from mcap.writer import CompressionType, Writer
 
 from navstack.card import card_to_json
-from navstack.contract import PolicyCard, VelocityCommand
+from navstack.contract import PolicyCard
 from navstack.errors import InputError
 from navstack.files import disk_errors
 from navstack.flight import Tick
@@ -114,8 +115,8 @@ class FlightRecorder:
                 encoded = base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()
                 image = {"frame_id": "camera", "data": encoded, "format": "png"}
                 self._write("/camera", tick.frame.capture_time, image)
-                self._write("/command", tick.time, _components(tick.command))
-            self._write("/sent", tick.time, _components(tick.sent))
+                self._write("/command", tick.time, asdict(tick.command))
+            self._write("/sent", tick.time, asdict(tick.sent))
             (x, y, z), (a, b, c, d) = tick.state.position_enu, tick.state.orientation
             pose = {"position": {"x": x, "y": y, "z": z}, "orientation": {"x": a, "y": b, "z": c, "w": d}}
             self._write("/vehicle", tick.time, {"frame_id": "enu", "pose": pose})
@@ -145,12 +146,3 @@ class FlightRecorder:
             with disk_errors(self.path):
                 self._writer.finish()  # type: ignore[no-untyped-call]
                 self._file.close()
-
-
-def _components(command: VelocityCommand) -> dict[str, float]:
-    return {
-        "forward": command.forward,
-        "left": command.left,
-        "up": command.up,
-        "yaw_rate": command.yaw_rate,
-    }

@@ -20,7 +20,7 @@ from navstack.envs.evaluation.run import Conditions, evaluate
 from navstack.envs.navigation import checked_world
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.errors import InputError
-from navstack.files import write_atomically
+from navstack.files import check_new_file, write_atomically
 from navstack.policy import OnnxPolicy
 from navstack.results import SUCCESS
 from navstack.timing import FrameTiming
@@ -64,10 +64,7 @@ def _checked(arguments: Evaluate) -> Conditions:
     airframe = arguments.airframe or DEFAULT_AIRFRAME
     load_airframe(airframe)
     for path in (arguments.json, arguments.video, arguments.report):
-        if path is not None and path.exists():
-            raise InputError(f"{path} exists; name another file or remove it")
-        if path is not None and not path.parent.is_dir():
-            raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+        check_new_file(path)
     timing = FrameTiming(arguments.rate, arguments.drop, arguments.jitter)
     return Conditions(arguments.env, airframe, timing, arguments.guard, arguments.difficulty)
 

@@ -66,12 +66,7 @@ class StationJudge:
         east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
         if not SUCCESS_DISTANCE[0] <= math.hypot(east, north) <= SUCCESS_DISTANCE[1]:
             return False
-        return abs(wrap_angle(math.atan2(north, east) - yaw)) <= SUCCESS_BEARING
-
-
-def wrap_angle(angle: float) -> float:
-    """The angle in radians brought into [-pi, pi]."""
-    return math.remainder(angle, math.tau)
+        return abs(math.remainder(math.atan2(north, east) - yaw, math.tau)) <= SUCCESS_BEARING
 
 
 class FlyToTarget:
@@ -99,7 +94,7 @@ class FlyToTarget:
         return Scenario(
             layout=layout,
             position_enu=(x, y, height),
-            yaw=wrap_angle(direction - bearing),
+            yaw=math.remainder(direction - bearing, math.tau),
             target_enu=(target.x, target.y, size / 2.0),
             start_distance=distance,
             time_limit=10.0 + distance / 0.5,

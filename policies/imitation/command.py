@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from navstack.errors import InputError
-from navstack.files import disk_errors, write_atomically
+from navstack.files import check_new_file, disk_errors, write_atomically
 from navstack.policies.imitation.config import CollectConfig, TrainConfig, preset
 
 if TYPE_CHECKING:
@@ -131,8 +131,7 @@ def run_export(arguments: Export) -> int:
     from navstack.policies.imitation.results import run_card
     from navstack.policies.network import NetworkSpec, build_network
 
-    if arguments.out.exists():
-        raise InputError(f"{arguments.out} exists; name another file or remove it")
+    check_new_file(arguments.out)
     checkpoint = load_checkpoint(find_checkpoint(arguments.checkpoint))
     config = config_from_json(checkpoint.config)
     spec = NetworkSpec(preset=config.network)
