@@ -182,6 +182,14 @@ def test_a_path_relative_to_where_one_stands_works(
         (("wind",), [float("nan"), 1], None, "must be a finite number"),
         (("split",), "test", "split: test", "must be 'train', 'dev' or 'held-out'"),
         (("targets",), {"marker": "blue"}, "marker: blue", "targets.marker: must be 'red'"),
+        (("targets",), {"kinds": []}, None, "targets.kinds: must have at least 1 item"),  # nothing to fly to
+        (("targets",), {"kinds": ["tree"]}, "- tree", "targets.kinds.0: must be"),
+        (
+            ("room",),
+            {"half_size": [5, 8]},
+            "- 5",
+            "(expected [low, high] within 13 and 60)",
+        ),  # too small for a flight
         (("name",), "my world", "name: my world", "name: must match pattern"),
     ],
 )

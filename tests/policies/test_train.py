@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from navstack.episodes import index_episode
 from navstack.errors import InputError
 from navstack.policies.commands.export import Export
 from navstack.policies.commands.train import Train
@@ -95,6 +97,22 @@ def test_killed_at_several_moments_it_arrives_at_the_same_policy(uninterrupted, 
 
 def dev_rows(folder):
     return [row for row in read_metrics(folder / "metrics.jsonl") if "dev_success" in row]
+
+
+@pytest.mark.parametrize("command", ["train", "collect"])
+def test_an_interrupt_ends_with_one_sentence_and_can_be_gone_on_from(tmp_path, command):
+    folder = tmp_path / "run"
+    words = [sys.executable, "-m", "navstack", command, "--env", "FlyToTarget", "--out", str(folder)]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(lambda: len(list(folder.rglob("r00_*.safetensors"))) >= 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == f"navstack {command}: interrupted\n"
+    for path in folder.rglob("*.safetensors"):
+        index_episode(path)  # whole
 
 
 def test_a_run_leaves_what_it_promises(uninterrupted):
