@@ -8,8 +8,10 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 from mcap.exceptions import McapError
@@ -127,6 +129,16 @@ def test_a_flight_leaves_a_log_that_mcap_and_its_schemas_read_back(tmp_path):
     assert picture.shape == (64, 96, 3)
     assert len(topics["/camera"]) == facts["frames"]
     assert topics["/vehicle"][0][0].name == "foxglove.PoseInFrame"
+    published = json.loads((Path(__file__).parent / "data" / "foxglove.json").read_text())
+    assert {rows[0][0].name for rows in topics.values()} & set(published) >= {
+        "foxglove.CompressedImage",
+        "foxglove.PoseInFrame",
+    }
+    for rows in topics.values():
+        theirs = published.get(rows[0][0].name)
+        for _, message in rows:
+            jsonschema.validate(message, json.loads(rows[0][0].data))
+            jsonschema.validate(message, theirs or {})
     for rows in topics.values():
         wanted = set(json.loads(rows[0][0].data)["properties"])
         assert all(set(message) == wanted for _, message in rows)
