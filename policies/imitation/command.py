@@ -125,10 +125,10 @@ def run_train(arguments: Train) -> int:
 def run_export(arguments: Export) -> int:
     """Export a checkpoint. Raises InputError where there is none, or the output exists."""
     from navstack.policies.export import export_policy, weights_hash
+    from navstack.policies.imitation.card import run_card
     from navstack.policies.imitation.checkpoint import load_checkpoint, restore
     from navstack.policies.imitation.config import config_from_json
     from navstack.policies.imitation.learn import Imitator
-    from navstack.policies.imitation.results import run_card
     from navstack.policies.network import NetworkSpec, build_network
 
     check_new_file(arguments.out)

@@ -27,13 +27,13 @@ from rich.console import Console
 from navstack.errors import InputError
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.export import ExportError, export_policy
+from navstack.policies.imitation.card import read_dev, run_card, success_rate
 from navstack.policies.imitation.checkpoint import Position, load_checkpoint, restore, save_checkpoint
 from navstack.policies.imitation.collecting import Collected, collect
 from navstack.policies.imitation.config import TrainConfig, config_to_json, difference
 from navstack.policies.imitation.dataset import WindowDataset
 from navstack.policies.imitation.learn import Learner, StepReport, Throughput, mean
 from navstack.policies.imitation.report import Bar, Metrics, live_bar
-from navstack.policies.imitation.results import read_dev, run_card, success_rate
 from navstack.policies.imitation.rollout import DevJob, judge_policy
 from navstack.policies.network import NetworkSpec
 from navstack.results import SUCCESS, result_row
