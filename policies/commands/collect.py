@@ -18,7 +18,7 @@ class Collect:
     """Folder for the episodes."""
     env: str = "FlyToTarget"
     """Task to fly."""
-    world: tuple[str, ...] = ("meadow", "forest", "mosaic", "studio")
+    world: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")
     """Worlds by name or by path of a world file, flown in turn. Dev and held-out worlds are refused."""
     episodes: int = 100
     """Number of episodes in the end, those already there included."""

@@ -23,9 +23,10 @@ class Train:
     """How much: quick (under 10 minutes on 2 cores) or full (the policies that ship)."""
     network: str = "cfc-strict"
     """Network by name: cfc-strict or cfc-ncps."""
-    world: tuple[str, ...] = ("meadow", "forest", "mosaic", "studio")
-    """Worlds to learn in, flown in turn. Dev and held-out worlds are refused."""
-    dev_world: tuple[str, ...] = ("park", "farmland", "barn")
+    world: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")
+    """Worlds to learn in, flown in turn; one that is named twice is flown twice as
+    often. Dev and held-out worlds are refused."""
+    dev_world: tuple[str, ...] = ("park", "farmland", "barn", "bazaar")
     """Worlds in which the best round is chosen."""
     seed: int = 0
     """Seed of everything random."""

@@ -15,7 +15,8 @@ class CollectConfig:
     """How flights are flown for learning. Times in seconds of flight."""
 
     env: str = "FlyToTarget"
-    worlds: tuple[str, ...] = ("meadow", "forest", "mosaic", "studio")  # flown in turn
+    # flown in turn; two thirds of the flights are in worlds that are drawn at random as a whole
+    worlds: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")
     seed: int = 0
     slowest_hz: float = 10.0  # the frame rate is drawn per flight between these
     fastest_hz: float = 40.0
@@ -55,7 +56,7 @@ class TrainConfig:
     huber: float = 0.1  # errors (in limits) below this count quadratically, above linearly
     reader: float = 1.0  # weight of the loss of commands read from single frames
     augmentation: Augmentation = Augmentation()
-    dev_worlds: tuple[str, ...] = ("park", "farmland", "barn")
+    dev_worlds: tuple[str, ...] = ("park", "farmland", "barn", "bazaar")
     dev_episodes: int = 12  # in each dev world after each round
     dev_longest: float = 40.0  # s after which a dev flight is cut off: beyond the task's own time limit
     checkpoint_seconds: float = 10.0  # wall time between checkpoints; decides nothing but what a kill costs
@@ -91,10 +92,10 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
     "full": TrainConfig(
-        expert_episodes=240,
-        dagger_episodes=(100, 100, 100, 140),
+        expert_episodes=480,
+        dagger_episodes=(240, 240, 240, 320),
         expert_share=(0.3, 0.1, 0.0, 0.0),
-        steps=(2000, 1200, 1200, 1500, 8000),
+        steps=(2500, 1500, 1500, 2000, 6000),
         dev_episodes=50,
     ),
 }
