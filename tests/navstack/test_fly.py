@@ -186,6 +186,17 @@ def test_an_interrupt_stops_the_flight_and_ends_the_log(tmp_path):
         assert make_reader(file).get_summary().statistics.message_count > 40
 
 
+def test_a_disk_that_fills_up_in_flight_is_one_sentence_and_keeps_what_was_written(tmp_path):
+    log = tmp_path / "flight.mcap"
+    command = f"ulimit -f 300; exec {sys.executable} -m navstack fly {POLICY} --log {log}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert str(log) in done.stderr and "File too large" in done.stderr
+    with log.open("rb") as file:
+        assert len(_readable(file)) > 40
+
+
 def test_an_existing_log_is_left_alone(tmp_path):
     log = tmp_path / "flight.mcap"
     log.write_text("precious")
