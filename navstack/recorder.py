@@ -126,7 +126,7 @@ class FlightRecorder:
                 log = {"level": WARNING, "message": message, "name": "guard", "file": "", "line": 0}
                 self._write("/events", event.time, log)
             if tick.time - self._flushed >= FLUSH_EVERY:
-                self._flush()
+                self._writer.flush()  # type: ignore[no-untyped-call]  # ends the chunk: readers find it whole
                 self._flushed = tick.time
 
     def _write(self, topic: str, time: float, message: dict[str, Any]) -> None:
@@ -134,11 +134,6 @@ class FlightRecorder:
         sec, nsec = divmod(nanoseconds, 1_000_000_000)
         data = json.dumps({"timestamp": {"sec": sec, "nsec": nsec}, **message}).encode()
         self._writer.add_message(self._channels[topic], nanoseconds, data, nanoseconds)
-
-    def _flush(self) -> None:
-        """End the chunk, so that a reader finds it whole, and hand it to the operating system."""
-        self._writer.flush()  # type: ignore[no-untyped-call]
-        self._file.flush()
 
     def close(self) -> None:
         """End the file; harmless when already closed."""

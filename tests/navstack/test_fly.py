@@ -192,7 +192,8 @@ def test_a_disk_that_fills_up_in_flight_is_one_sentence_and_keeps_what_was_writt
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert str(log) in done.stderr and "File too large" in done.stderr
+    assert str(log) in done.stderr
+    assert "File too large" in done.stderr
     with log.open("rb") as file:
         assert len(_readable(file)) > 40
 
