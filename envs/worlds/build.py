@@ -101,7 +101,7 @@ class _Plan:
         return found
 
     def scatter(self, rng: np.random.Generator) -> None:
-        """Draw how many of each kind stand where. Raises InputError where they do not fit."""
+        """Draw how many of each kind stand where. Raises InputError where fewer fit than are asked for."""
         if self.spec.room is not None:
             half = float(rng.uniform(*self.spec.room.half_size))
             self.room = (half, float(rng.uniform(*self.spec.room.height)))
@@ -109,14 +109,25 @@ class _Plan:
         area = (2.0 * self.room[0]) ** 2 if self.room else math.pi * radius**2
         for kind in (*self.spec.objects, *self.spec.distractors):
             if kind.count is not None:
-                number = int(rng.integers(kind.count[0], kind.count[1] + 1))
+                least, most = kind.count
+                number = int(rng.integers(least, most + 1))
             else:
                 assert kind.density is not None
-                number = round(rng.uniform(*kind.density) * area / 100.0)
+                least, number = (
+                    round(each * area / 100.0) for each in (kind.density[0], rng.uniform(*kind.density))
+                )
             for done in range(number):
-                self._place(kind, done, number, rng)
+                if self._place(kind, rng):
+                    continue
+                if done >= least:  # as many as there is room for is within the range that was asked for
+                    break
+                raise InputError(
+                    f"world '{self.spec.name}' asks for at least {least} of '{kind.kind}' and only {done} fit"
+                    " beside the way; lower its density, count or width"
+                )
 
-    def _place(self, kind: ObjectSpec, done: int, number: int, rng: np.random.Generator) -> None:
+    def _place(self, kind: ObjectSpec, rng: np.random.Generator) -> bool:
+        """Put one thing where it is free; False where no free place was found."""
         height = float(rng.uniform(*kind.height))
         width = float(rng.uniform(*kind.width) if kind.width else height * rng.uniform(*ASPECT[kind.kind]))
         if kind.width:  # a width asked for may be less than the shape's own depth
@@ -127,11 +138,8 @@ class _Plan:
             x, y = self._draw_place(kind, rng)
             if self._free(x, y, size.radius):
                 self.placed.append(_Placed(kind, x, y, yaw, size))
-                return
-        raise InputError(
-            f"world '{self.spec.name}' asks for {number} of '{kind.kind}' and only {done} fit beside the way;"
-            " lower its density, count or width"
-        )
+                return True
+        return False
 
     def _draw_place(self, kind: ObjectSpec, rng: np.random.Generator) -> tuple[float, float]:
         cx, cy = self.layout.center

@@ -248,8 +248,17 @@ def test_a_users_mesh_with_a_users_texture_stands_in_the_picture(tmp_path: Path)
 def test_more_objects_than_fit_are_refused_in_a_sentence(client: int) -> None:
     objects = [{"kind": "house", "count": [300, 300], "height": [6, 8], "width": [20, 20]}]
     spec = WorldSpec.model_validate(PLAIN | {"objects": objects})
-    with pytest.raises(InputError, match=r"'mine' asks for 300 of 'house' and only \d+ fit beside the way;"):
+    with pytest.raises(
+        InputError, match=r"'mine' asks for at least 300 of 'house' and only \d+ fit beside the way;"
+    ):
         built(client, spec, 0)
+
+
+def test_a_range_is_filled_as_far_as_there_is_room(client: int) -> None:
+    objects = [{"kind": "house", "count": [1, 300], "height": [6, 8], "width": [20, 20]}]
+    spec = WorldSpec.model_validate(PLAIN | {"objects": objects})
+    for seed in range(4):
+        built(client, spec, seed)
 
 
 def test_more_triangles_than_can_be_drawn_are_refused_in_a_sentence(client: int, tmp_path: Path) -> None:
