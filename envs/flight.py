@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 
 from navstack.contract import CameraSpec, Frame, Image, VehicleState, VelocityCommand
@@ -12,13 +13,11 @@ from navstack.envs.simulator import PHYSICS_HZ, Simulator
 class SimulatedFlight:
     """One flight in simulation: implements `Clock`, `FrameSource` and `Vehicle` of `navstack.flight`."""
 
-    def __init__(
-        self, simulator: Simulator, picture: Callable[[], Image], first: Frame | None = None
-    ) -> None:
-        """`first` is a frame already taken, which the first `wait` returns."""
+    def __init__(self, simulator: Simulator, picture: Callable[[], Image]) -> None:
         self.simulator = simulator
         self._picture = picture
-        self._waiting = first
+        self._latency = round(simulator.timing.latency * PHYSICS_HZ)  # physics steps
+        self._under_way: deque[tuple[int, Frame]] = deque()  # physics step of arrival, frame
 
     @property
     def finished(self) -> bool:
@@ -51,21 +50,28 @@ class SimulatedFlight:
 
     def wait(self, deadline: float) -> Frame | None:
         """Advance until the next frame arrives, `deadline` is reached or the flight is decided."""
-        if self._waiting is not None:
-            frame, self._waiting = self._waiting, None
-            return frame
-        simulator = self.simulator
+        simulator, under_way = self.simulator, self._under_way
         last_step = math.ceil(deadline * PHYSICS_HZ - 1e-6)
-        while simulator.next_frame_step <= last_step:
-            simulator.advance(simulator.next_frame_step)
+        while True:
+            if under_way and under_way[0][0] <= simulator.steps:
+                return under_way.popleft()[1]
+            due = min(simulator.next_frame_step, under_way[0][0] if under_way else simulator.next_frame_step)
+            if due > last_step:
+                break
+            simulator.advance(due)
             if self.finished:
                 return None
-            arrives = simulator.next_frame_arrives
-            simulator.schedule_frame()
-            if arrives:
-                return Frame(self._picture(), simulator.time)
+            if simulator.next_frame_step == due:
+                arrives = simulator.next_frame_arrives
+                simulator.schedule_frame()
+                if arrives:
+                    under_way.append((due + self._latency, Frame(self._picture(), simulator.time)))
         simulator.advance(last_step)
         return None
+
+    def hand_back(self, frame: Frame) -> None:
+        """Let the next `wait` return this frame again."""
+        self._under_way.appendleft((self.simulator.steps, frame))
 
     def next_frame(self) -> Frame:
         """Advance until a frame arrives; at the end of the flight the picture of its last instant."""

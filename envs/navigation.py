@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -12,8 +13,9 @@ from gymnasium import spaces
 
 from navstack.contract import CameraSpec, Image, Limits, VelocityCommand
 from navstack.envs.flight import SimulatedFlight
+from navstack.envs.perturb import PERTURBATIONS, Perturbation, parse_perturbations
 from navstack.envs.sensors import chase_view
-from navstack.envs.simulator import PHYSICS_HZ, Simulator
+from navstack.envs.simulator import Simulator
 from navstack.envs.tasks import TASKS
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.envs.worlds.spec import WorldSpec, load_world
@@ -45,6 +47,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         purpose: "train" (refuses dev and held-out worlds), "dev" (refuses held-out) or "evaluate".
         difficulty: 0 to 1; the task says what it means.
         timing: the camera's clock.
+        perturb: imperfections, each as "name:severity" with a severity from 1 to 5 (envs/perturb lists them).
         camera: False leaves the image black: for experts and anything else that needs no picture.
         render_mode: None or "rgb_array" (a chase view, 640 x 360).
 
@@ -62,6 +65,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         purpose: str = "train",
         difficulty: float = 1.0,
         timing: FrameTiming | None = None,
+        perturb: Sequence[str] = (),
         camera: bool = True,
         render_mode: str | None = None,
     ) -> None:
@@ -76,8 +80,9 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.camera_spec = CameraSpec()
         self.limits = Limits()
         self.simulator = Simulator(
-            self.world_spec, load_airframe(airframe), TASKS[task](), self.camera_spec, timing or FrameTiming()
-        )
+            self.world_spec, load_airframe(airframe), TASKS[task](), self.camera_spec,
+            timing or FrameTiming(), checked_perturbations(perturb, purpose),
+        )  # fmt: skip
         bound = self.limits.as_array()
         self.action_space = spaces.Box(-bound, bound, dtype=np.float32)
         picture = (self.camera_spec.height, self.camera_spec.width, 3)
@@ -93,6 +98,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.simulator.reset(self.np_random, self.difficulty)
         self._flight = SimulatedFlight(self.simulator, self.picture)
         self._first_frame = self._flight.next_frame()
+        self._captured = self._first_frame.capture_time
         self._progress = self._remaining()
         nominal = 1.0 / self.simulator.timing.rate_hz
         return self._observation(self._first_frame.image, nominal), self._info()
@@ -100,9 +106,8 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Fly one command until the next frame. Raises InputError unless it is 4 finite numbers."""
         self._flight.send(self._checked_action(action))
-        before = self.simulator.steps
         frame = self._flight.next_frame()
-        elapsed = (self.simulator.steps - before) / PHYSICS_HZ
+        elapsed, self._captured = frame.capture_time - self._captured, frame.capture_time
         outcome = self.simulator.outcome
         remaining = self._remaining()
         reward = self._progress - remaining + {SUCCESS: 10.0, COLLISION: -10.0}.get(outcome or "", 0.0)
@@ -111,8 +116,9 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         return self._observation(frame.image, elapsed), reward, terminated, outcome == TIMEOUT, self._info()
 
     def flight(self) -> SimulatedFlight:
-        """The flight that the last reset began, as camera, vehicle and clock of the closed loop."""
-        return SimulatedFlight(self.simulator, self.picture, self._first_frame)
+        """The flight that the last reset began, as camera, vehicle and clock of the closed loop; ask once."""
+        self._flight.hand_back(self._first_frame)
+        return self._flight
 
     def picture(self) -> Image:
         """What the camera sees now; black without a camera."""
@@ -169,6 +175,18 @@ def checked_world(world: str | os.PathLike[str], purpose: str) -> WorldSpec:
             f" {' and '.join(_ALLOWED_SPLITS[purpose])} worlds only (navstack worlds lists them)"
         )
     return spec
+
+
+def checked_perturbations(texts: Sequence[str], purpose: str) -> tuple[Perturbation, ...]:
+    """Imperfections that may be used for this purpose. Raises InputError for others."""
+    found = parse_perturbations(texts)
+    for one in found:
+        if purpose == "train" and one.kind.split != "train":
+            raise InputError(
+                f"perturbation '{one}' is held out; purpose 'train' may use"
+                f" {', '.join(name for name, kind in PERTURBATIONS.items() if kind.split == 'train')}"
+            )
+    return found
 
 
 def _checked_render_mode(mode: str | None) -> str | None:

@@ -7,10 +7,13 @@ how long a computation took. Gymnasium (`navigation.py`) and the closed loop (`f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from navstack.contract import ZERO_COMMAND, CameraSpec, Image, VehicleState, VelocityCommand
+from navstack.envs.perturb import Perturbation, perturbed_timing
+from navstack.envs.perturb.view import PerturbedView
 from navstack.envs.physics import pybullet
 from navstack.envs.sensors import Camera
 from navstack.envs.tasks.base import Expert, Judge, Scenario, Task
@@ -33,9 +36,17 @@ class Simulator:
     """Physics, camera and judge of one flight at a time. `close` releases the physics server."""
 
     def __init__(
-        self, spec: WorldSpec, airframe: Airframe, task: Task, camera: CameraSpec, timing: FrameTiming
+        self,
+        spec: WorldSpec,
+        airframe: Airframe,
+        task: Task,
+        camera: CameraSpec,
+        timing: FrameTiming,
+        perturbations: Sequence[Perturbation] = (),
     ) -> None:
-        self.spec, self.task, self.camera_spec, self.timing = spec, task, camera, timing
+        self.spec, self.task, self.camera_spec = spec, task, camera
+        self.perturbations = tuple(perturbations)
+        self.timing = perturbed_timing(timing, self.perturbations)
         self.airframe = airframe
         self.outcome: str | None = None
         self._connect()
@@ -58,7 +69,7 @@ class Simulator:
             self.close()
             self._connect()
         self._resets += 1
-        scenario_rng, world_rng, self._frame_rng = rng.spawn(3)
+        scenario_rng, world_rng, self._frame_rng, perturb_rng = rng.spawn(4)
         self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty)
         pybullet.resetSimulation(physicsClientId=self.client)
         pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self.client)
@@ -67,6 +78,7 @@ class Simulator:
             physicsClientId=self.client,
         )  # fmt: skip
         self.scene: Scene = build_world(self.client, self.spec, self.scenario.layout, world_rng)
+        self._perturb_view(perturb_rng)
         self.vehicle.spawn(self.scenario.position_enu, self.scenario.yaw)
         self.judge: Judge = self.task.judge(self.scenario)
         self.expert: Expert = self.task.expert(self.scenario)
@@ -93,7 +105,21 @@ class Simulator:
 
     def capture(self) -> Image:
         """The camera's picture of this instant: (H, W, 3) uint8 RGB, a fresh array."""
-        return self.camera.render(self.vehicle.camera_position(), self.vehicle.orientation, self.scene)
+        vehicle, view = self.vehicle, self._view
+        if view is None:
+            return self.camera.render(vehicle.camera_position(), vehicle.orientation, self.scene)
+        image = self._camera.render(
+            vehicle.camera_position(), view.orientation(vehicle.orientation), self.scene
+        )
+        return view.picture(image, vehicle.body_rates())
+
+    def _perturb_view(self, rng: np.random.Generator) -> None:
+        self._view, self._camera = None, self.camera
+        if self.perturbations:
+            self._view = PerturbedView(self.perturbations, self.camera_spec, rng)
+            self.scene = self._view.scene(self.scene)
+            if self._view.spec != self.camera_spec:
+                self._camera = Camera(self.client, self._view.spec)
 
     def schedule_frame(self) -> None:
         """Move on to the camera's next frame: when it is taken and whether it will arrive."""

@@ -38,6 +38,8 @@ class Evaluate:
     """Probability with which each frame is lost."""
     jitter: float = 0.0
     """Each frame interval is scaled by a draw from 1 - JITTER to 1 + JITTER."""
+    perturb: tuple[str, ...] = ()
+    """Imperfections, each as name:severity, for instance rain:3 (navstack perturbations lists them)."""
     guard: bool = True
     """Fly with the guard between policy and vehicle."""
     workers: int = 2

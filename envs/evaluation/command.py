@@ -17,7 +17,7 @@ from navstack.envs.evaluation.film import write_flight_film
 from navstack.envs.evaluation.record import FlightRecord
 from navstack.envs.evaluation.report import write_report
 from navstack.envs.evaluation.run import Conditions, evaluate
-from navstack.envs.navigation import checked_world
+from navstack.envs.navigation import checked_perturbations, checked_world
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
@@ -66,7 +66,10 @@ def _checked(arguments: Evaluate) -> Conditions:
     for path in (arguments.json, arguments.video, arguments.report):
         check_new_file(path)
     timing = FrameTiming(arguments.rate, arguments.drop, arguments.jitter)
-    return Conditions(arguments.env, airframe, timing, arguments.guard, arguments.difficulty)
+    checked_perturbations(arguments.perturb, "evaluate")
+    return Conditions(
+        arguments.env, airframe, timing, arguments.perturb, arguments.guard, arguments.difficulty
+    )
 
 
 def _progress(console: Console) -> Progress:

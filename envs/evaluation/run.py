@@ -38,13 +38,14 @@ class Conditions:
     env: str = "FlyToTarget"
     airframe: str = DEFAULT_AIRFRAME
     timing: FrameTiming = FrameTiming()
+    perturbations: tuple[str, ...] = ()  # each "name:severity"
     guard: bool = True
     difficulty: float = 1.0
 
     @property
     def perturb(self) -> str:
         """The conditions that are not the default, in words: a column of the result table."""
-        words = []
+        words = list(self.perturbations)
         if self.timing.rate_hz != 20.0:
             words.append(f"{self.timing.rate_hz:g} Hz")
         if self.timing.drop_probability:
@@ -99,6 +100,7 @@ def _environment(world: str, conditions: Conditions) -> NavigationEnv:
         purpose="evaluate",
         difficulty=conditions.difficulty,
         timing=conditions.timing,
+        perturb=conditions.perturbations,
         render_mode="rgb_array",
     )
 
@@ -213,7 +215,7 @@ def expert_success(world: str, episodes: int, seed: int, conditions: Conditions)
     """Outcomes of the task's expert with the camera off, through Gymnasium alone."""
     environment = NavigationEnv(
         task=conditions.env, world=world, airframe=conditions.airframe, purpose="evaluate",
-        timing=conditions.timing, camera=False,
+        timing=conditions.timing, perturb=conditions.perturbations, camera=False,
     )  # fmt: skip
     outcomes = []
     for index in range(episodes):

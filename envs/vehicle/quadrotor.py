@@ -171,8 +171,11 @@ class Quadrotor:
 
     def state(self, time: float) -> VehicleState:
         """The state as of the last read."""
-        rates = to_body(rotation_matrix(self.orientation), self.angular_velocity)
-        return VehicleState(time, self.position, self.velocity, self.orientation, rates)
+        return VehicleState(time, self.position, self.velocity, self.orientation, self.body_rates())
+
+    def body_rates(self) -> Vector3:
+        """Angular velocity in rad/s, FLU."""
+        return to_body(rotation_matrix(self.orientation), self.angular_velocity)
 
 
 def rotation_matrix(orientation: Quaternion) -> tuple[float, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -19,8 +18,9 @@ import numpy.typing as npt
 from navstack.contract import Image, Vector3
 from navstack.envs.physics import pybullet
 from navstack.envs.worlds.layout import Layout, TargetPlacement
-from navstack.envs.worlds.meshes import Mesh, MeshBuilder
-from navstack.envs.worlds.objects import ASPECT, NARROWEST, Pen, Size, draw
+from navstack.envs.worlds.meshes import Mesh, MeshBuilder, box
+from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
+from navstack.envs.worlds.placing import Plan
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
 from navstack.envs.worlds.spec import ObjectSpec, Room, Texture, WorldSpec
 from navstack.envs.worlds.textures import draw_color, image_texture, make_texture
@@ -31,7 +31,6 @@ GROUND_PIXELS = 128
 TILE_PIXELS = 48
 ATLAS_SIDE = 6  # tiles
 VARIANTS = 3  # materials of each kind of object in one world
-PLACEMENT_TRIES = 400
 MOST_TRIANGLES = 400_000  # the library's worlds have up to a few thousand
 _NO_COLLISION = -1
 
@@ -51,10 +50,10 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
     Raises InputError when the world asks for more objects than fit.
     """
     place_rng, look_rng, air_rng = rng.spawn(3)
-    plan = _Plan(spec, layout)
+    plan = Plan(spec, layout)
     plan.scatter(place_rng)
     ground = _build_ground(client, spec, layout, look_rng)
-    statics = plan.build(client, look_rng)
+    statics = _build_statics(client, plan, look_rng)
     targets = tuple(_build_target(client, target, look_rng) for target in layout.targets)
     obstacles = plan.cylinders + [(t.x, t.y, 0.6 * t.size, t.size) for t in layout.targets]
     return Scene(
@@ -69,139 +68,43 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
     )
 
 
-@dataclass(slots=True)
-class _Placed:
-    spec: ObjectSpec
-    x: float
-    y: float
-    yaw: float
-    size: Size
-
-
-@dataclass(slots=True)
-class _Plan:
-    """Where everything stands, before anything is built."""
-
-    spec: WorldSpec
-    layout: Layout
-    placed: list[_Placed] = field(default_factory=list)
-    room: tuple[float, float] | None = None  # half size and height, m
-
-    @property
-    def cylinders(self) -> list[tuple[float, float, float, float]]:
-        """Bounding cylinders: x, y, radius, height."""
-        found = [(p.x, p.y, p.size.radius, p.size.height) for p in self.placed]
-        if self.room is not None:
-            half, height = self.room
-            cx, cy = self.layout.center
-            steps = np.arange(-half, half + 1.0, 1.0)
-            for s in steps:
-                found += [(cx + s, cy + t, 0.6, height) for t in (-half, half)]
-                found += [(cx + t, cy + s, 0.6, height) for t in (-half, half)]
-        return found
-
-    def scatter(self, rng: np.random.Generator) -> None:
-        """Draw how many of each kind stand where. Raises InputError where fewer fit than are asked for."""
-        if self.spec.room is not None:
-            half = float(rng.uniform(*self.spec.room.half_size))
-            self.room = (half, float(rng.uniform(*self.spec.room.height)))
-        radius = self.layout.radius
-        area = (2.0 * self.room[0]) ** 2 if self.room else math.pi * radius**2
-        for kind in (*self.spec.objects, *self.spec.distractors):
-            if kind.count is not None:
-                least, most = kind.count
-                number = int(rng.integers(least, most + 1))
-            else:
-                assert kind.density is not None
-                least, number = (
-                    round(each * area / 100.0) for each in (kind.density[0], rng.uniform(*kind.density))
-                )
-            for done in range(number):
-                if self._place(kind, rng):
-                    continue
-                if done >= least:  # as many as there is room for is within the range that was asked for
-                    break
-                raise InputError(
-                    f"world '{self.spec.name}' asks for at least {least} of '{kind.kind}' and only {done} fit"
-                    " beside the way; lower its density, count or width"
-                )
-
-    def _place(self, kind: ObjectSpec, rng: np.random.Generator) -> bool:
-        """Put one thing where it is free; False where no free place was found."""
-        height = float(rng.uniform(*kind.height))
-        width = float(rng.uniform(*kind.width) if kind.width else height * rng.uniform(*ASPECT[kind.kind]))
-        if kind.width:  # a width asked for may be less than the shape's own depth
-            share, least = NARROWEST.get(kind.kind, (0.0, 0.0))
-            width = max(width, share * height, least)
-        size, yaw = Size(height, width), float(rng.uniform(-math.pi, math.pi))
-        for _ in range(PLACEMENT_TRIES):
-            x, y = self._draw_place(kind, rng)
-            if self._free(x, y, size.radius):
-                self.placed.append(_Placed(kind, x, y, yaw, size))
-                return True
-        return False
-
-    def _draw_place(self, kind: ObjectSpec, rng: np.random.Generator) -> tuple[float, float]:
-        cx, cy = self.layout.center
-        if kind.ring is not None:
-            away, angle = rng.uniform(*kind.ring), rng.uniform(-math.pi, math.pi)
-        elif self.room is not None:
-            x, y = rng.uniform(-self.room[0] + 0.5, self.room[0] - 0.5, size=2)
-            return cx + float(x), cy + float(y)
-        else:
-            away, angle = self.layout.radius * math.sqrt(rng.uniform()), rng.uniform(-math.pi, math.pi)
-        return cx + away * math.cos(angle), cy + away * math.sin(angle)
-
-    def _free(self, x: float, y: float, radius: float) -> bool:
-        if self.room is not None:
-            inside = self.room[0] - 0.3 - radius
-            if abs(x - self.layout.center[0]) > inside or abs(y - self.layout.center[1]) > inside:
-                return False
-        for corridor in self.layout.corridors:
-            if (
-                _distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1)
-                < corridor.radius + radius
-            ):
-                return False
-        # Crowns may touch; trunks, boxes and houses may not stand in each other.
-        return all(math.hypot(x - p.x, y - p.y) > 0.75 * (radius + p.size.radius) for p in self.placed)
-
-    def build(self, client: int, rng: np.random.Generator) -> tuple[int, ...]:
-        """Merge everything that was placed into one body."""
-        atlas, builder = _Atlas(rng), MeshBuilder(ATLAS_SIDE)
-        materials: dict[int, list[tuple[int, int]]] = {}
-        for placed in self.placed:
-            kind = placed.spec
-            if id(kind) not in materials:
-                materials[id(kind)] = [atlas.material(kind) for _ in range(VARIANTS)]
-            main, accent = materials[id(kind)][rng.integers(VARIANTS)]
-            pen = Pen(builder, placed.x, placed.y, placed.yaw, main, accent)
-            draw(kind.kind, kind.file, pen, placed.size, rng)
-        if self.room is not None and self.spec.room is not None:
-            self._build_room(builder, atlas, self.spec.room)
-        merged = builder.merged()
-        if merged is not None and len(merged.faces) > MOST_TRIANGLES:
-            raise InputError(
-                f"world '{self.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn"
-                " in time: use fewer objects or simpler meshes"
-            )
-        return () if merged is None else (_textured_body(client, merged, atlas.picture),)
-
-    def _build_room(self, builder: MeshBuilder, atlas: _Atlas, room: Room) -> None:
-        from navstack.envs.worlds.meshes import box
-
-        assert self.room is not None
-        (half, height), (cx, cy) = self.room, self.layout.center
-        tile = atlas.tile(
-            str(room.textures[atlas.rng.integers(len(room.textures))]), draw_color(room.colors, atlas.rng)
+def _build_statics(client: int, plan: Plan, rng: np.random.Generator) -> tuple[int, ...]:
+    """Merge everything that was placed into one body."""
+    atlas, builder = _Atlas(rng), MeshBuilder(ATLAS_SIDE)
+    materials: dict[int, list[tuple[int, int]]] = {}
+    for placed in plan.placed:
+        kind = placed.spec
+        if id(kind) not in materials:
+            materials[id(kind)] = [atlas.material(kind) for _ in range(VARIANTS)]
+        main, accent = materials[id(kind)][rng.integers(VARIANTS)]
+        pen = Pen(builder, placed.x, placed.y, placed.yaw, main, accent)
+        draw(kind.kind, kind.file, pen, placed.size, rng)
+    if plan.room is not None and plan.spec.room is not None:
+        _build_room(builder, atlas, plan.spec.room, plan.room, plan.layout.center)
+    merged = builder.merged()
+    if merged is not None and len(merged.faces) > MOST_TRIANGLES:
+        raise InputError(
+            f"world '{plan.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn"
+            " in time: use fewer objects or simpler meshes"
         )
-        panels = max(2, round(half / 4.0))  # panels, so that the texture repeats along the wall
-        step = 2.0 * half / panels
-        for k in range(panels):
-            s = -half + (k + 0.5) * step
-            for sign in (-1.0, 1.0):
-                builder.add(box(), (step, 0.3, height), 0.0, (cx + s, cy + sign * half, 0.0), tile)
-                builder.add(box(), (step, 0.3, height), math.pi / 2, (cx + sign * half, cy + s, 0.0), tile)
+    return () if merged is None else (_textured_body(client, merged, atlas.picture),)
+
+
+def _build_room(
+    builder: MeshBuilder, atlas: _Atlas, room: Room, size: tuple[float, float], center: tuple[float, float]
+) -> None:
+    """Four walls, `size` being half their length and their height in m."""
+    (half, height), (cx, cy) = size, center
+    tile = atlas.tile(
+        str(room.textures[atlas.rng.integers(len(room.textures))]), draw_color(room.colors, atlas.rng)
+    )
+    panels = max(2, round(half / 4.0))  # panels, so that the texture repeats along the wall
+    step = 2.0 * half / panels
+    for k in range(panels):
+        s = -half + (k + 0.5) * step
+        for sign in (-1.0, 1.0):
+            builder.add(box(), (step, 0.3, height), 0.0, (cx + s, cy + sign * half, 0.0), tile)
+            builder.add(box(), (step, 0.3, height), math.pi / 2, (cx + sign * half, cy + s, 0.0), tile)
 
 
 class _Atlas:
@@ -238,13 +141,6 @@ class _Atlas:
         top, left = row * TILE_PIXELS, column * TILE_PIXELS
         self.picture[top : top + TILE_PIXELS, left : left + TILE_PIXELS] = picture
         return number
-
-
-def _distance_to_segment(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
-    dx, dy = x1 - x0, y1 - y0
-    length = dx * dx + dy * dy
-    share = max(0.0, min(1.0, ((x - x0) * dx + (y - y0) * dy) / length)) if length else 0.0
-    return math.hypot(x - x0 - share * dx, y - y0 - share * dy)
 
 
 def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | None = None) -> int:
