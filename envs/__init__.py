@@ -9,6 +9,5 @@ import importlib.util
 if importlib.util.find_spec("gymnasium"):
     from gymnasium.envs.registration import register
 
-    register(
-        "navstack/FlyToTarget-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": "FlyToTarget"}
-    )
+    for _task in ("FlyToTarget", "Search"):
+        register(f"navstack/{_task}-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": _task})

@@ -133,6 +133,11 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         vehicle = self.simulator.vehicle
         return chase_view(self.simulator.client, vehicle.position, vehicle.yaw(), self.simulator.scene)
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether pictures may be mirrored, left and yaw rate with them, for learning."""
+        return self.simulator.task.mirrors
+
     def close(self) -> None:
         """Release the physics server."""
         self.simulator.close()

@@ -25,7 +25,10 @@ from navstack.envs.evaluation.record import FlightRecord
 from navstack.envs.tasks.fly_to_target import SUCCESS_DISTANCE
 from navstack.results import COLLISION, SUCCESS, TIMEOUT
 
-SUCCESS_RINGS = {"FlyToTarget": SUCCESS_DISTANCE}  # m, inner and outer radius around the target
+SUCCESS_RINGS = {
+    "FlyToTarget": SUCCESS_DISTANCE,
+    "Search": SUCCESS_DISTANCE,
+}  # m, inner and outer radius around the target
 POINTS = 90  # at most so many points of a trajectory are drawn
 EDGE = 1.8  # m kept around a flight in its map
 

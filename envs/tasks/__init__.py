@@ -2,7 +2,9 @@
 
 from navstack.envs.tasks.base import Task
 from navstack.envs.tasks.fly_to_target import FlyToTarget
+from navstack.envs.tasks.search import Search
 
 TASKS: dict[str, type[Task]] = {
     "FlyToTarget": FlyToTarget,
+    "Search": Search,
 }

@@ -44,6 +44,9 @@ class Task(Protocol):
     """One kind of flight."""
 
     name: str
+    mirrors: (
+        bool  # whether the expert flies a mirrored world in the mirrored way: then pictures may be mirrored
+    )
 
     def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
         """Draw one exact task for a world."""

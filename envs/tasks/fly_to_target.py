@@ -15,6 +15,7 @@ between 2.2 and 4.2 m, height above the ground between 1.2 and 2.4 m, bearing wi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,35 +70,56 @@ class StationJudge:
         return abs(math.remainder(math.atan2(north, east) - yaw, math.tau)) <= SUCCESS_BEARING
 
 
+def approach_scenario(
+    spec: WorldSpec, rng: np.random.Generator, difficulty: float, bearing: Callable[[], float], spare: float
+) -> Scenario:
+    """Draw a target and a start with a free way to it.
+
+    Args:
+        spec: the world.
+        rng: drawn from.
+        difficulty: 0 to 1, widens the range of start distances.
+        bearing: draws the target's bearing (rad) from the vehicle's heading.
+        spare: s that the time limit gives beyond the way at 0.5 m/s.
+
+    Raises:
+        InputError: where the world can place no target.
+    """
+    kind, size = sample_target(spec, rng)
+    distance = START_DISTANCE[0] + difficulty * rng.uniform(0.0, START_DISTANCE[1] - START_DISTANCE[0])
+    height = rng.uniform(*START_HEIGHT)
+    turned = bearing()
+    direction = rng.uniform(-math.pi, math.pi)  # from start to target
+    east, north = rng.uniform(-3.0, 3.0, 2).tolist()
+    target = TargetPlacement(kind, east, north, rng.uniform(-math.pi, math.pi), size)
+    x = target.x - distance * math.cos(direction)
+    y = target.y - distance * math.sin(direction)
+    layout = Layout(
+        targets=(target,),
+        corridors=(Corridor(x, y, target.x, target.y, CORRIDOR_RADIUS),),
+        center=((x + target.x) / 2.0, (y + target.y) / 2.0),
+        radius=SCATTER_RADIUS,
+    )
+    return Scenario(
+        layout=layout,
+        position_enu=(x, y, height),
+        yaw=math.remainder(direction - turned, math.tau),
+        target_enu=(target.x, target.y, size / 2.0),
+        start_distance=distance,
+        time_limit=spare + distance / 0.5,
+    )
+
+
 class FlyToTarget:
     """Fly up to the target and stay in front of it."""
 
     name = "FlyToTarget"
+    mirrors = True
 
     def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
         """Draw start and target. Raises InputError where the world can place no target."""
-        kind, size = sample_target(spec, rng)
-        distance = START_DISTANCE[0] + difficulty * rng.uniform(0.0, START_DISTANCE[1] - START_DISTANCE[0])
-        height = rng.uniform(*START_HEIGHT)
-        bearing = difficulty * rng.uniform(-START_BEARING, START_BEARING)
-        direction = rng.uniform(-math.pi, math.pi)  # from start to target
-        east, north = rng.uniform(-3.0, 3.0, 2).tolist()
-        target = TargetPlacement(kind, east, north, rng.uniform(-math.pi, math.pi), size)
-        x = target.x - distance * math.cos(direction)
-        y = target.y - distance * math.sin(direction)
-        layout = Layout(
-            targets=(target,),
-            corridors=(Corridor(x, y, target.x, target.y, CORRIDOR_RADIUS),),
-            center=((x + target.x) / 2.0, (y + target.y) / 2.0),
-            radius=SCATTER_RADIUS,
-        )
-        return Scenario(
-            layout=layout,
-            position_enu=(x, y, height),
-            yaw=math.remainder(direction - bearing, math.tau),
-            target_enu=(target.x, target.y, size / 2.0),
-            start_distance=distance,
-            time_limit=10.0 + distance / 0.5,
+        return approach_scenario(
+            spec, rng, difficulty, lambda: difficulty * rng.uniform(-START_BEARING, START_BEARING), 10.0
         )
 
     def judge(self, scenario: Scenario) -> StationJudge:

@@ -62,8 +62,11 @@ def _open_collection(folder: Path, config: CollectConfig) -> None:
     write_atomically(path, text.encode())
 
 
-def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> None:
-    """Make each world's environment once. Raises InputError for names unknown or not for this purpose."""
+def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> bool:
+    """Make each world's environment once; returns whether the task's pictures may be mirrored.
+
+    Raises InputError for names unknown or not for this purpose.
+    """
     from gymnasium.error import Error
 
     from navstack.policies.imitation.rollout import make_env
@@ -73,9 +76,11 @@ def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> None:
         raise InputError("no world is named; give at least one (navstack worlds lists them)")
     for world in worlds:
         try:
-            make_env(env, world, purpose, FrameTiming()).close()
+            environment = make_env(env, world, purpose, FrameTiming())
         except Error as error:
             raise InputError(f"task '{env}' not found ({error})") from error
+        environment.close()
+    return bool(environment.unwrapped.mirrors)  # type: ignore[attr-defined]
 
 
 def train_config(arguments: Train) -> TrainConfig:
@@ -105,11 +110,16 @@ def _given(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
 
 
+def fit_to_task(config: TrainConfig) -> TrainConfig:
+    """The run without mirrored pictures where the task's would lie. Raises InputError for wrong names."""
+    mirrors = check_worlds(config.collect.env, config.collect.worlds, "train")
+    check_worlds(config.collect.env, config.dev_worlds, "dev")
+    return config if mirrors else replace(config, augmentation=replace(config.augmentation, mirror=0.0))
+
+
 def run_train(arguments: Train) -> int:
     """Train. Raises InputError before anything flies, or when the disk is full."""
-    config = train_config(arguments)
-    check_worlds(config.collect.env, config.collect.worlds, "train")
-    check_worlds(config.collect.env, config.dev_worlds, "dev")
+    config = fit_to_task(train_config(arguments))
     from navstack.policies.imitation.learn import check_accelerator
     from navstack.policies.imitation.run import train
     from navstack.policies.network import check_network

@@ -19,7 +19,7 @@ from navstack.policies.commands.export import Export
 from navstack.policies.commands.train import Train
 from navstack.policies.export import weights_hash
 from navstack.policies.imitation.checkpoint import Position, load_checkpoint
-from navstack.policies.imitation.command import find_checkpoint, train_config
+from navstack.policies.imitation.command import find_checkpoint, fit_to_task, train_config
 from navstack.policies.imitation.config import PRESETS, config_from_json, config_to_json, difference, preset
 from navstack.policies.imitation.report import Metrics, read_metrics
 from navstack.policies.imitation.run import open_run, train
@@ -213,6 +213,11 @@ def test_arguments_replace_the_presets_numbers():
     assert (config.dagger_episodes, config.steps, config.rounds) == ((5,), (3, 4), 2)
     assert config.expert_share == preset("quick").expert_share[:1]
     assert (config.seed, config.collect.seed, config.threads, config.workers) == (9, 9, 1, 3)
+
+
+@pytest.mark.parametrize(("env", "mirrored"), [("FlyToTarget", 0.5), ("Search", 0.0)])
+def test_pictures_are_mirrored_only_where_the_task_allows_it(tmp_path, env, mirrored):
+    assert fit_to_task(train_config(Train(tmp_path / "run", env=env))).augmentation.mirror == mirrored
 
 
 def test_a_configuration_survives_its_json():

@@ -1,0 +1,54 @@
+"""Search: the target is somewhere outside the first view; turn, find it, fly up to it, stop in front of it.
+
+Every number below belongs to the id `navstack/Search-v0`.
+
+Start as in FlyToTarget, but with the target 55 to 180 degrees to one side of the camera's axis (the camera
+sees 40 to each side, and the widest target at the shortest distance spans 8 to each side). Success as in
+FlyToTarget. The time limit is 20 s + start distance / (0.5 m/s): a whole turn at 0.6 rad/s more.
+
+`difficulty` from 0 to 1 widens the start: at 0 the target is 5.5 m away and 55 degrees to one side, at 1 (the
+default) it is anywhere in the range above.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from navstack.contract import Vector3
+from navstack.envs.experts.search import SearchExpert
+from navstack.envs.tasks.base import Scenario
+from navstack.envs.tasks.fly_to_target import FlyToTarget, StationJudge, approach_scenario
+from navstack.envs.worlds.spec import WorldSpec
+
+START_BEARING = (math.radians(55.0), math.pi)  # to either side
+SPARE_TIME = 20.0  # s
+
+
+class Search:
+    """Find the target, fly up to it and stay in front of it."""
+
+    name = "Search"
+    mirrors = False  # the first turn is to the left
+
+    def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
+        """Draw start and target. Raises InputError where the world can place no target."""
+
+        def bearing() -> float:
+            least, most = START_BEARING
+            return float(rng.choice((-1.0, 1.0)) * (least + difficulty * rng.uniform(0.0, most - least)))
+
+        return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME)
+
+    def judge(self, scenario: Scenario) -> StationJudge:
+        """Who decides this flight."""
+        return StationJudge(scenario.target_enu, scenario.time_limit)
+
+    def expert(self, scenario: Scenario) -> SearchExpert:
+        """Who demonstrates this flight."""
+        return SearchExpert(scenario.target_enu)
+
+    def progress(self, scenario: Scenario, position: Vector3) -> float:
+        """Metres outside the middle of the success set."""
+        return FlyToTarget().progress(scenario, position)
