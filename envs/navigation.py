@@ -93,9 +93,15 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin a flight in a new exact world; the same seed gives the same world and images bit for bit."""
+        """Begin a flight in a new exact world; the same seed gives the same world and images bit for bit.
+
+        `options={"anywhere": True}` begins wherever a flight may get to instead of at the task's start, which
+        is for learning: success from there is not the task's. Raises InputError for other options.
+        """
         super().reset(seed=seed)
-        self.simulator.reset(self.np_random, self.difficulty)
+        if unknown := set(options or ()) - {"anywhere"}:
+            raise InputError(f"reset option '{min(unknown)}' is not known; there is 'anywhere'")
+        self.simulator.reset(self.np_random, self.difficulty, bool((options or {}).get("anywhere")))
         self._flight = SimulatedFlight(self.simulator, self.picture)
         self._first_frame = self._flight.next_frame()
         self._captured = self._first_frame.capture_time

@@ -63,14 +63,14 @@ class Simulator:
             pybullet.disconnect(self.client)
             self.client = -1
 
-    def reset(self, rng: np.random.Generator, difficulty: float) -> None:
+    def reset(self, rng: np.random.Generator, difficulty: float, anywhere: bool = False) -> None:
         """Build the next exact world and put the vehicle at its start, at rest."""
         if self._resets == RESETS_PER_SERVER:
             self.close()
             self._connect()
         self._resets += 1
         scenario_rng, world_rng, self._frame_rng, perturb_rng = rng.spawn(4)
-        self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty)
+        self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty, anywhere)
         pybullet.resetSimulation(physicsClientId=self.client)
         pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self.client)
         pybullet.setPhysicsEngineParameter(

@@ -48,8 +48,10 @@ class Task(Protocol):
         bool  # whether the expert flies a mirrored world in the mirrored way: then pictures may be mirrored
     )
 
-    def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
-        """Draw one exact task for a world."""
+    def scenario(
+        self, spec: WorldSpec, rng: np.random.Generator, difficulty: float, anywhere: bool = False
+    ) -> Scenario:
+        """Draw one exact task for a world; `anywhere` begins it wherever a flight may get, to learn."""
         ...
 
     def judge(self, scenario: Scenario) -> Judge:

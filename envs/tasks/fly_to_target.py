@@ -36,6 +36,10 @@ SUCCESS_HEIGHT = (1.2, 2.4)  # m
 SUCCESS_BEARING = math.radians(15.0)
 SUCCESS_SPEED = 0.3  # m/s
 SUCCESS_TIME = 2.0  # s
+SPARE_TIME = 10.0  # s
+ANYWHERE_DISTANCE = (1.3, 12.0)  # m; these three are for learning only
+ANYWHERE_HEIGHT = (0.7, 3.3)  # m
+ANYWHERE_BEARING = math.radians(38.0)
 CORRIDOR_RADIUS = 1.6  # m kept free around the straight way from start to target
 SCATTER_RADIUS = 26.0  # m around the middle of the way, in which objects stand
 
@@ -71,7 +75,12 @@ class StationJudge:
 
 
 def approach_scenario(
-    spec: WorldSpec, rng: np.random.Generator, difficulty: float, bearing: Callable[[], float], spare: float
+    spec: WorldSpec,
+    rng: np.random.Generator,
+    difficulty: float,
+    bearing: Callable[[], float],
+    spare: float,
+    anywhere: bool,
 ) -> Scenario:
     """Draw a target and a start with a free way to it.
 
@@ -81,22 +90,30 @@ def approach_scenario(
         difficulty: 0 to 1, widens the range of start distances.
         bearing: draws the target's bearing (rad) from the vehicle's heading.
         spare: s that the time limit gives beyond the way at 0.5 m/s.
+        anywhere: begin at any distance and height that a flight may get to, more often near the target.
 
     Raises:
         InputError: where the world can place no target.
     """
     kind, size = sample_target(spec, rng)
-    distance = START_DISTANCE[0] + difficulty * rng.uniform(0.0, START_DISTANCE[1] - START_DISTANCE[0])
-    height = rng.uniform(*START_HEIGHT)
+    if anywhere:
+        nearest, farthest = ANYWHERE_DISTANCE
+        distance = nearest + (farthest - nearest) * rng.uniform() ** 2
+        height = rng.uniform(*ANYWHERE_HEIGHT)
+    else:
+        distance = START_DISTANCE[0] + difficulty * rng.uniform(0.0, START_DISTANCE[1] - START_DISTANCE[0])
+        height = rng.uniform(*START_HEIGHT)
     turned = bearing()
     direction = rng.uniform(-math.pi, math.pi)  # from start to target
     east, north = rng.uniform(-3.0, 3.0, 2).tolist()
     target = TargetPlacement(kind, east, north, rng.uniform(-math.pi, math.pi), size)
     x = target.x - distance * math.cos(direction)
     y = target.y - distance * math.sin(direction)
+    room = max(distance, START_DISTANCE[0])  # who begins too close has to back off
+    back_x, back_y = target.x - room * math.cos(direction), target.y - room * math.sin(direction)
     layout = Layout(
         targets=(target,),
-        corridors=(Corridor(x, y, target.x, target.y, CORRIDOR_RADIUS),),
+        corridors=(Corridor(back_x, back_y, target.x, target.y, CORRIDOR_RADIUS),),
         center=((x + target.x) / 2.0, (y + target.y) / 2.0),
         radius=SCATTER_RADIUS,
     )
@@ -116,11 +133,16 @@ class FlyToTarget:
     name = "FlyToTarget"
     mirrors = True
 
-    def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
+    def scenario(
+        self, spec: WorldSpec, rng: np.random.Generator, difficulty: float, anywhere: bool = False
+    ) -> Scenario:
         """Draw start and target. Raises InputError where the world can place no target."""
-        return approach_scenario(
-            spec, rng, difficulty, lambda: difficulty * rng.uniform(-START_BEARING, START_BEARING), 10.0
-        )
+
+        def bearing() -> float:
+            widest = ANYWHERE_BEARING if anywhere else difficulty * START_BEARING
+            return float(rng.uniform(-widest, widest))
+
+        return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME, anywhere)
 
     def judge(self, scenario: Scenario) -> StationJudge:
         """Who decides this flight."""

@@ -32,14 +32,18 @@ class Search:
     name = "Search"
     mirrors = False  # the first turn is to the left
 
-    def scenario(self, spec: WorldSpec, rng: np.random.Generator, difficulty: float) -> Scenario:
+    def scenario(
+        self, spec: WorldSpec, rng: np.random.Generator, difficulty: float, anywhere: bool = False
+    ) -> Scenario:
         """Draw start and target. Raises InputError where the world can place no target."""
 
         def bearing() -> float:
+            if anywhere:
+                return float(rng.uniform(-math.pi, math.pi))
             least, most = START_BEARING
             return float(rng.choice((-1.0, 1.0)) * (least + difficulty * rng.uniform(0.0, most - least)))
 
-        return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME)
+        return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME, anywhere)
 
     def judge(self, scenario: Scenario) -> StationJudge:
         """Who decides this flight."""

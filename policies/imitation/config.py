@@ -32,6 +32,8 @@ class CollectConfig:
     calm_after: tuple[float, float] = (2.0, 12.0)  # s, drawn: then the flight goes on undisturbed
     segment_time: float = 1.5  # s, mean length of the segments that learner or expert flies in DAgger
     longest: float = 22.0  # s after which a flight for learning is cut off
+    anywhere: float = 0.7  # of the flights begin anywhere and are short: as many pictures of more places
+    short: float = 5.0  # s after which such a flight is cut off
     guard: bool = True
 
 
@@ -42,8 +44,8 @@ class TrainConfig:
     collect: CollectConfig = CollectConfig()
     network: str = "cfc-strict"
     seed: int = 0
-    expert_episodes: int = 160  # round 0
-    dagger_episodes: tuple[int, ...] = (80, 80, 80)  # rounds 1, 2, ...
+    expert_episodes: int = 280  # round 0
+    dagger_episodes: tuple[int, ...] = (140, 140, 140)  # rounds 1, 2, ...
     expert_share: tuple[float, ...] = (0.3, 0.1, 0.0)  # of the segments of rounds 1, 2, ... the expert flies
     steps: tuple[int, ...] = (1400, 800, 800, 2400)  # gradient steps after the episodes of each round
     windows: int = 12  # a batch
@@ -92,8 +94,8 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
     "full": TrainConfig(
-        expert_episodes=480,
-        dagger_episodes=(240, 240, 240, 320),
+        expert_episodes=800,
+        dagger_episodes=(400, 400, 400, 600),
         expert_share=(0.3, 0.1, 0.0, 0.0),
         steps=(2500, 1500, 1500, 2000, 6000),
         dev_episodes=50,

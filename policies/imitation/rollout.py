@@ -183,11 +183,12 @@ def collect_episode(job: CollectJob) -> tuple[EpisodeFacts, int]:
     world = config.worlds[job.index % len(config.worlds)]
     env = make_env(config.env, world, "train", draw_timing(config, rng))
     try:
-        env.reset(seed=seed)
+        anywhere = bool(rng.random() < config.anywhere)
+        env.reset(seed=seed, options={"anywhere": anywhere})
         flight: Flight = env.unwrapped.flight()  # type: ignore[attr-defined]
         learner = _load_policy(job.policy) if job.policy else None
         pilot = Demonstration(job, flight, learner, rng)
-        sent = fly_to_the_end(pilot, flight, config.longest, config.guard)
+        sent = fly_to_the_end(pilot, flight, config.short if anywhere else config.longest, config.guard)
         outcome = flight.outcome or CUT_OFF
     finally:
         env.close()

@@ -79,6 +79,22 @@ def test_every_start_obeys_the_published_numbers(seed):
     assert focal * 2.0 * target[2] / distance >= 4.0  # pixels that the target spans
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+def test_for_learning_a_flight_may_begin_too_close_or_too_low_with_room_to_back_off(seed):
+    scenario = FlyToTarget().scenario(load_world("meadow"), np.random.default_rng(seed), 1.0, anywhere=True)
+    (x, y, z), target, (corridor,) = scenario.position_enu, scenario.target_enu, scenario.layout.corridors
+    distance = math.hypot(target[0] - x, target[1] - y)
+    bearing = math.remainder(math.atan2(target[1] - y, target[0] - x) - scenario.yaw, math.tau)
+    assert 1.3 <= distance <= 12.0
+    assert 0.7 <= z <= 3.3
+    assert abs(bearing) <= math.radians(38.0) + 1e-9
+    length = math.hypot(corridor.x1 - corridor.x0, corridor.y1 - corridor.y0)
+    assert length == pytest.approx(max(distance, 5.5))
+    # The start lies on the corridor's middle line.
+    across = (x - corridor.x0) * (corridor.y1 - corridor.y0) - (y - corridor.y0) * (corridor.x1 - corridor.x0)
+    assert across / length == pytest.approx(0.0, abs=1e-9)
+
+
 @given(
     distance=st.floats(1.0, 30.0), angle=st.floats(-math.pi, math.pi), height=st.floats(0.5, 5.0),
     yaw=st.floats(-math.pi, math.pi),

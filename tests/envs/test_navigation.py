@@ -143,3 +143,11 @@ def test_a_bad_action_is_refused_and_the_flight_goes_on(environment, action):
 def test_impossible_frame_timings_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         FrameTiming(**wrong)
+
+
+def test_an_unknown_reset_option_is_named():
+    environment = NavigationEnv(camera=False)
+    with pytest.raises(InputError, match="reset option 'anywere' is not known; there is 'anywhere'"):
+        environment.reset(seed=0, options={"anywere": True})
+    environment.reset(seed=0, options={"anywhere": True})
+    environment.close()
