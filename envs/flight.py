@@ -104,7 +104,6 @@ def connect(*, env: str, world: str, seed: int, rate_hz: float = 20.0) -> Simula
         world=world,
         purpose="evaluate",
         timing=FrameTiming(rate_hz=rate_hz),
-        render_mode="rgb_array",
     )
     environment.reset(seed=seed)
     return environment.flight()
