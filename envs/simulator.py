@@ -13,11 +13,13 @@ import numpy as np
 
 from navstack.contract import ZERO_COMMAND, CameraSpec, Image, VehicleState, VelocityCommand
 from navstack.envs.perturb import Perturbation, perturbed_timing
+from navstack.envs.perturb.vehicle import PerturbedVehicle
 from navstack.envs.perturb.view import PerturbedView
 from navstack.envs.physics import pybullet
 from navstack.envs.sensors import Camera
 from navstack.envs.tasks.base import Expert, Judge, Scenario, Task
 from navstack.envs.vehicle import GRAVITY, Airframe, Quadrotor
+from navstack.envs.vehicle.quadrotor import NO_FAULTS
 from navstack.envs.worlds.build import build_world
 from navstack.envs.worlds.scene import Scene
 from navstack.envs.worlds.spec import WorldSpec
@@ -78,8 +80,12 @@ class Simulator:
             physicsClientId=self.client,
         )  # fmt: skip
         self.scene: Scene = build_world(self.client, self.spec, self.scenario.layout, world_rng)
-        self._perturb_view(perturb_rng)
-        self.vehicle.spawn(self.scenario.position_enu, self.scenario.yaw)
+        drawn = list(zip(self.perturbations, perturb_rng.spawn(len(self.perturbations)), strict=True))
+        self._perturb_view(drawn)
+        self._air = PerturbedVehicle(drawn, 1.0 / PHYSICS_HZ) if drawn else None
+        self.vehicle.spawn(
+            self.scenario.position_enu, self.scenario.yaw, self._air.faults if self._air else NO_FAULTS
+        )
         self.judge: Judge = self.task.judge(self.scenario)
         self.expert: Expert = self.task.expert(self.scenario)
         self.steps = 0
@@ -113,10 +119,10 @@ class Simulator:
         )
         return view.picture(image, vehicle.body_rates())
 
-    def _perturb_view(self, rng: np.random.Generator) -> None:
+    def _perturb_view(self, drawn: list[tuple[Perturbation, np.random.Generator]]) -> None:
         self._view, self._camera = None, self.camera
-        if self.perturbations:
-            self._view = PerturbedView(self.perturbations, self.camera_spec, rng)
+        if drawn:
+            self._view = PerturbedView(drawn, self.camera_spec)
             self.scene = self._view.scene(self.scene)
             if self._view.spec != self.camera_spec:
                 self._camera = Camera(self.client, self._view.spec)
@@ -142,7 +148,12 @@ class Simulator:
         """At most 0.1 s: contacts need looking up only where one could happen within it."""
         vehicle, judge, command, wind = self.vehicle, self.judge, self.command, self.scene.wind_enu
         client, step, near = self.client, pybullet.stepSimulation, self._near_anything(until_step)
+        air = self._air
+        if air is not None:
+            air.prepare(vehicle.position[2], vehicle.velocity, wind)
         for number in range(self.steps + 1, until_step + 1):
+            if air is not None:
+                wind, vehicle.velocity_error = air.wind(self.scene.wind_enu), air.velocity_error()
             vehicle.actuate(command, wind)
             step(client)
             vehicle.read()

@@ -16,13 +16,14 @@ from navstack.timing import FrameTiming
 
 Levels = tuple[float, float, float, float, float]  # by severity, 1 to 5
 SEVERITIES = (1, 2, 3, 4, 5)
+Effect = Literal["wind", "gusts", "mass", "thrust", "rotor", "attitude", "drift"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One imperfection. Exactly one of `image`, `mount` and `timing` says what it does."""
+    """One imperfection. Exactly one of `image`, `mount`, `timing` and `vehicle` says what it does."""
 
-    family: Literal["camera", "timing"]
+    family: Literal["camera", "timing", "vehicle"]
     split: Literal["train", "held-out"]
     levels: Levels
     unit: str
@@ -30,6 +31,7 @@ class Kind:
     image: camera.Make | None = None  # what is done to every picture
     mount: Literal["tilt", "fov", "fog"] | None = None  # what is drawn anew for each flight
     timing: Callable[[FrameTiming, float], FrameTiming] | None = None
+    vehicle: Effect | None = None
 
 
 def _rate(timing: FrameTiming, level: float) -> FrameTiming:
@@ -126,6 +128,34 @@ PERTURBATIONS: dict[str, Kind] = {
     "fast_camera": Kind(
         "timing", "train", (25.0, 30.0, 40.0, 50.0, 60.0), "Hz", "more frames than at nominal rate",
         timing=_rate,
+    ),
+    "wind": Kind(
+        "vehicle", "train", (2.0, 3.5, 5.0, 6.5, 8.0), "m/s", "steady wind on top of the world's",
+        vehicle="wind",
+    ),
+    "gusts": Kind(
+        "vehicle", "held-out", (4.0, 7.7, 11.5, 15.4, 23.2), "m/s at 20 ft", "Dryden turbulence",
+        vehicle="gusts",
+    ),
+    "mass_error": Kind(
+        "vehicle", "held-out", (0.05, 0.1, 0.15, 0.2, 0.25), "of the mass", "heavier or lighter than stated",
+        vehicle="mass",
+    ),
+    "thrust_error": Kind(
+        "vehicle", "held-out", (0.05, 0.1, 0.15, 0.2, 0.25), "of the thrust missing", "four weak rotors",
+        vehicle="thrust",
+    ),
+    "weak_rotor": Kind(
+        "vehicle", "held-out", (0.05, 0.1, 0.15, 0.2, 0.25), "of its thrust missing", "one weak rotor",
+        vehicle="rotor",
+    ),
+    "slow_attitude": Kind(
+        "vehicle", "held-out", (0.8, 0.65, 0.5, 0.4, 0.3), "of the gains left", "a soft attitude controller",
+        vehicle="attitude",
+    ),
+    "velocity_drift": Kind(
+        "vehicle", "held-out", (0.05, 0.1, 0.15, 0.2, 0.3), "m/s", "a velocity estimate that wanders",
+        vehicle="drift",
     ),
 }  # fmt: skip
 

@@ -20,19 +20,16 @@ class PerturbedView:
     """What the camera is instead of what its card says, where it looks, and what becomes of its pictures.
 
     Args:
-        perturbations: in the order in which pictures go through them.
+        drawn: perturbations, each with random numbers of its own; pictures go through them in this order.
         spec: the camera as its card states it.
-        rng: drawn from for the whole flight.
     """
 
-    def __init__(
-        self, perturbations: Sequence[Perturbation], spec: CameraSpec, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, drawn: Sequence[tuple[Perturbation, np.random.Generator]], spec: CameraSpec) -> None:
         self.spec = spec
         self._tilt: Quaternion = (0.0, 0.0, 0.0, 1.0)
         self._fog: Fog | None = None
         self._pictures: list[Apply] = []
-        for one, own in zip(perturbations, rng.spawn(len(perturbations)), strict=True):
+        for one, own in drawn:
             kind, level = one.kind, one.level
             if kind.image is not None:
                 self._pictures.append(kind.image(level, own, (spec.height, spec.width)))

@@ -21,14 +21,15 @@ class VelocityController:
     """Turns a velocity command and the true state into collective thrust and body torque."""
 
     __slots__ = (
-        "_ax", "_ay", "_az", "_drag", "_gains", "_inertia", "_ix", "_iy", "_iz", "_lag", "_mass",
+        "_airframe_gains", "_ax", "_ay", "_az", "_drag", "_gains", "_inertia", "_ix", "_iy", "_iz", "_lag",
+        "_mass",
         "_r", "_reached", "_step", "_tan_tilt",
         "_vx", "_vy", "_vz", "_yaw",
     )  # fmt: skip
 
     def __init__(self, airframe: Airframe, time_step: float) -> None:
         gains = airframe.controller
-        self._gains = (
+        self._airframe_gains = (
             gains.acceleration, gains.jerk, gains.yaw_acceleration, gains.velocity, gains.velocity_integral,
             gains.attitude, gains.yaw, gains.rate, gains.yaw_rate,
         )  # fmt: skip
@@ -41,8 +42,10 @@ class VelocityController:
         self._mass, self._step, self._tan_tilt = inertia.mass, time_step, math.tan(gains.tilt)
         self.reset(0.0)
 
-    def reset(self, yaw: float) -> None:
-        """Begin at rest, heading `yaw` rad."""
+    def reset(self, yaw: float, attitude: float = 1.0) -> None:
+        """Begin at rest, heading `yaw` rad; `attitude` scales the gains of the attitude and rate loops."""
+        gains = self._airframe_gains
+        self._gains = (*gains[:5], attitude * gains[5], gains[6], attitude * gains[7], gains[8])
         self._vx = self._vy = self._vz = 0.0  # shaped velocity setpoint, m/s ENU
         self._ax = self._ay = self._az = 0.0  # its acceleration, m/s^2
         self._ix = self._iy = self._iz = 0.0  # integrator, m/s^2

@@ -13,6 +13,7 @@ frame's velocity relative to the air. Rotor speeds follow their setpoints by a f
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from navstack.contract import Quaternion, Vector3, VehicleState, VelocityCommand, yaw_of
 from navstack.envs.physics import pybullet
@@ -20,6 +21,18 @@ from navstack.envs.vehicle.airframe import GRAVITY, Airframe
 from navstack.envs.vehicle.controller import VelocityController
 
 _SIGNS = ((1, 1, 1), (1, -1, -1), (-1, -1, 1), (-1, 1, -1))  # x, y and reaction torque of each rotor
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How a vehicle differs from its airframe file, which its controller goes by."""
+
+    mass: float = 1.0  # times the file's, moments of inertia with it
+    rotors: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # times the file's thrust at a speed
+    attitude: float = 1.0  # times the gains of the attitude and rate loops
+
+
+NO_FAULTS = Faults()
 
 
 class Quadrotor:
@@ -42,24 +55,29 @@ class Quadrotor:
         self.velocity: Vector3 = (0.0, 0.0, 0.0)  # m/s, ENU
         self.angular_velocity: Vector3 = (0.0, 0.0, 0.0)  # rad/s, ENU
         self.rotor_speeds = (0.0, 0.0, 0.0, 0.0)  # rad/s
+        self.velocity_error: Vector3 | None = None  # m/s, ENU, of the estimate that the controller goes by
+        self._rotor_thrusts: tuple[float, ...] = 4 * (rotor.thrust,)
 
-    def spawn(self, position_enu: Vector3, yaw: float) -> None:
-        """Create the body at rest in hover, its rotors turning."""
+    def spawn(self, position_enu: Vector3, yaw: float, faults: Faults = NO_FAULTS) -> None:
+        """Create the body at rest in hover, its rotors turning as they would without faults."""
+        self.velocity_error = None
+        self._rotor_thrusts = tuple(self.airframe.rotor.thrust * share for share in faults.rotors)
         inertia, (length, width, height) = self.airframe.inertia, self.airframe.geometry.body
         shape = pybullet.createCollisionShape(
             pybullet.GEOM_BOX, halfExtents=(length / 2, width / 2, height / 2), physicsClientId=self.client
         )
         self.body = pybullet.createMultiBody(
-            inertia.mass, shape, self._visual(), position_enu,
+            faults.mass * inertia.mass, shape, self._visual(), position_enu,
             (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)), physicsClientId=self.client,
         )  # fmt: skip
         pybullet.changeDynamics(
-            self.body, -1, localInertiaDiagonal=(inertia.ixx, inertia.iyy, inertia.izz),
+            self.body, -1,
+            localInertiaDiagonal=tuple(faults.mass * i for i in (inertia.ixx, inertia.iyy, inertia.izz)),
             linearDamping=0.0, angularDamping=0.0, physicsClientId=self.client,
         )  # fmt: skip
         hover = math.sqrt(inertia.mass * GRAVITY / (4.0 * self.airframe.rotor.thrust))
         self.rotor_speeds = (hover, hover, hover, hover)
-        self._controller.reset(yaw)
+        self._controller.reset(yaw, faults.attitude)
         self.read()
 
     def _visual(self) -> int:
@@ -98,7 +116,11 @@ class Quadrotor:
         """Controller, motors and air from the last read: apply force and torque for the next step."""
         rotation = rotation_matrix(self.orientation)
         rates = to_body(rotation, self.angular_velocity)
-        setpoint = self._controller.update(command, self.velocity, rotation, rates)
+        velocity = self.velocity
+        if self.velocity_error is not None:
+            (x, y, z), (a, b, c) = velocity, self.velocity_error
+            velocity = (x + a, y + b, z + c)
+        setpoint = self._controller.update(command, velocity, rotation, rates)
         self.turn_rotors(self.allocate(*setpoint))
         self.apply(rotation, wind_enu)
 
@@ -136,11 +158,12 @@ class Quadrotor:
 
     def apply(self, rotation: tuple[float, ...], wind_enu: Vector3) -> None:
         """Apply the rotors' and the air's force and torque to the body for the next physics step."""
-        k_eta, kappa, k_d, k_z, cx, cy, cz = self._aerodynamics
+        _, kappa, k_d, k_z, cx, cy, cz = self._aerodynamics
+        k1, k2, k3, k4 = self._rotor_thrusts
         (vx, vy, vz), (ux, uy, uz) = self.velocity, wind_enu
         bx, by, bz = to_body(rotation, (vx - ux, vy - uy, vz - uz))
         w1, w2, w3, w4 = self.rotor_speeds
-        t1, t2, t3, t4 = k_eta * w1 * w1, k_eta * w2 * w2, k_eta * w3 * w3, k_eta * w4 * w4
+        t1, t2, t3, t4 = k1 * w1 * w1, k2 * w2 * w2, k3 * w3 * w3, k4 * w4 * w4
         speed, turning, reach = math.sqrt(bx * bx + by * by + bz * bz), w1 + w2 + w3 + w4, self._reach
         force = (
             -(cx * speed + k_d * turning) * bx,

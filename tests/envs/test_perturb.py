@@ -143,7 +143,8 @@ def test_a_frozen_camera_repeats_itself() -> None:
 
 
 def view(text: str, seed: int = 0) -> PerturbedView:
-    return PerturbedView(parse_perturbations([text]), CameraSpec(), rng(seed))
+    (one,) = parse_perturbations([text])
+    return PerturbedView([(one, rng(seed))], CameraSpec())
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
