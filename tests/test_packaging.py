@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -67,3 +68,42 @@ def test_a_folder_of_the_users_own_named_envs_is_never_imported(wheel: Path, tmp
         installed / "navstack/envs",
         installed / "navstack/policies",
     ]
+
+
+OLDEST = ("onnxruntime==1.18.0", "numpy==1.26.4", "opencv-python==4.9.0.80")
+STEPS = """
+import sys
+import numpy as np, onnxruntime
+from navstack.policy import OnnxPolicy
+
+assert len(sys.argv) < 2 or onnxruntime.__version__ == sys.argv[1], onnxruntime.__version__
+policy = OnnxPolicy.load("fly-to-target")
+rng = np.random.default_rng(0)
+for _ in range(50):
+    command = policy.step(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8), 0.05)
+    print(*command.as_array().tolist())
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="onnxruntime 1.18.0 has no wheel for Python 3.13")
+def test_onboard_it_steps_alike_with_the_oldest_onnxruntime_and_without_torch(
+    wheel: Path, tmp_path: Path
+) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", str(wheel), *OLDEST], check=True, timeout=300)
+    absent = (
+        "import importlib.util as u; print([n for n in ('torch', 'pybullet', 'gymnasium') if u.find_spec(n)])"
+    )
+    assert output(python, "-c", absent, cwd=tmp_path).strip() == "[]"
+    assert "FlyToTarget" in output(python, "-m", "navstack", "inspect", "fly-to-target", cwd=tmp_path)
+    old = np.loadtxt(output(python, "-c", STEPS, "1.18.0", cwd=tmp_path).splitlines())
+    new = np.loadtxt(output(sys.executable, "-c", STEPS, cwd=ROOT).splitlines())
+    assert old.shape == (50, 4)
+    assert np.abs(old - new).max() < 1e-4  # white noise, where the newest differs from torch by up to 4e-5
+
+
+def output(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
