@@ -1,4 +1,4 @@
-"""`navstack worlds`: list worlds, picture them, and check world files."""
+"""`navstack worlds`: list worlds, picture them, begin and check world files."""
 
 from __future__ import annotations
 
@@ -68,8 +68,22 @@ class Check:
 
 
 @dataclass(frozen=True)
+class New:
+    """Write a world file to begin with, every section of it explained."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """Where to, ending in .yaml; the world gets the file's name."""
+
+    def __call__(self) -> int:
+        """Write it."""
+        from navstack.envs.worlds.command import new
+
+        return new(self)
+
+
+@dataclass(frozen=True)
 class Worlds:
-    """List the worlds of the library, picture them, and check world files.
+    """List the worlds of the library, picture them, begin and check world files.
 
     A world file is a distribution: a world file and a seed make one exact world. A world can be written by
     hand, as YAML, and used by its path wherever a world's name is taken.
@@ -80,6 +94,7 @@ class Worlds:
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]
         | Annotated[Schema, tyro.conf.subcommand("schema", prefix_name=False)]
         | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
+        | Annotated[New, tyro.conf.subcommand("new", prefix_name=False)]
     ] = field(default_factory=List)
     """What to do; without it, the worlds are listed."""
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import resources
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from navstack.envs.commands.worlds import Check, Preview
-from navstack.envs.worlds.spec import WorldSpec, load_world, world_names
+from navstack.envs.commands.worlds import Check, New, Preview
+from navstack.envs.worlds.spec import NAME_PATTERN, WorldSpec, load_world, world_names
 from navstack.errors import InputError
+from navstack.files import check_new_file, write_atomically
 
 SPLITS = ("train", "dev", "held-out")
 
@@ -52,6 +55,21 @@ def schema_text() -> str:
 def print_schema() -> int:
     """Print the JSON schema of world files."""
     print(schema_text())
+    return 0
+
+
+def new(arguments: New) -> int:
+    """Write the starter file under its own name. Raises InputError for a name that no world can have."""
+    path = arguments.file
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{path}: a world file ends in .yaml")
+    check_new_file(path)
+    text = (resources.files("navstack.envs.worlds") / "starter.yaml").read_text()
+    text = text.replace("THIS_FILE", str(path)).replace("name: NAME ", f"name: {path.stem} ")
+    if not re.fullmatch(NAME_PATTERN, path.stem):
+        raise InputError(f"{path}: a world's name is made of letters, digits, - and _; '{path.stem}' is not")
+    write_atomically(path, text.encode())
+    print(f"{path}: edit it, then run: navstack worlds preview {path} --out {path.stem}-sheets")
     return 0
 
 

@@ -203,6 +203,9 @@ class Room(_Section):
     _colors = field_validator("colors")(_checked_palette)
 
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+
 class Targets(_Section):
     """The markers: saturated red things of about a metre."""
 
@@ -213,7 +216,7 @@ class Targets(_Section):
 class WorldSpec(_Section):
     """A world file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     split: Split = "held-out"
     description: Annotated[str, Field(max_length=300)] = ""
     ground: Ground

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from navstack.envs.commands.worlds import Check
+from navstack.envs.commands.worlds import Check, New
 from navstack.envs.worlds.command import print_schema, schema_text
 from navstack.envs.worlds.spec import WorldSpec, is_target_red, load_world, world_names
 from navstack.envs.worlds.textures import draw_color
@@ -295,3 +295,22 @@ def test_saturated_red_is_the_markers(color: tuple[float, float, float]) -> None
 @pytest.mark.parametrize("color", [(0.9, 0.6, 0.6), (0.25, 0.05, 0.05), (0.9, 0.5, 0.1), (0.5, 0.35, 0.2)])
 def test_pale_dark_and_orange_are_anyones(color: tuple[float, float, float]) -> None:
     assert not is_target_red(color)
+
+
+def test_a_new_world_is_in_order_and_carries_its_files_name(tmp_path: Path) -> None:
+    path = tmp_path / "yard.yaml"
+    assert New(path)() == 0
+    assert load_world(str(path)).name == "yard"
+    assert Check(str(path), draws=3)() == 0
+    assert "NAME" not in path.read_text()
+    with pytest.raises(InputError, match="exists"):
+        New(path)()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("yard.txt", "ends in .yaml"), ("a yard.yaml", "is made of letters")]
+)
+def test_a_name_that_no_world_can_have_is_refused(tmp_path: Path, name: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        New(tmp_path / name)()
+    assert not list(tmp_path.iterdir())
