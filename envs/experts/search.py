@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from navstack.contract import Vector3, VehicleState, VelocityCommand
-from navstack.envs.experts.approach import ApproachExpert, saturate
+from navstack.envs.experts.approach import ApproachExpert
 
 IN_VIEW = math.radians(36.0)  # bearing up to which the target is seen whole enough to be recognised
 LOST = math.radians(42.0)  # bearing from which it is out of view
@@ -31,7 +31,7 @@ class SearchExpert:
 
     def command(self, state: VehicleState) -> VelocityCommand:
         """What a pilot would fly who sees what the camera sees."""
-        x, y, z = state.position_enu
+        x, y, _ = state.position_enu
         bearing = math.remainder(
             math.atan2(self.target_enu[1] - y, self.target_enu[0] - x) - state.yaw, math.tau
         )
@@ -43,6 +43,6 @@ class SearchExpert:
         return VelocityCommand(
             forward=seen * flown.forward,
             left=seen * flown.left,
-            up=saturate(self.approach.climb_gain * (self.approach.height - z), self.approach.climb),
+            up=flown.up,
             yaw_rate=seen * flown.yaw_rate + (1.0 - seen) * searching,
         )

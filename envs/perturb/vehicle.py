@@ -29,7 +29,7 @@ class PerturbedVehicle:
 
     Args:
         drawn: perturbations, each with the random numbers that are its own.
-        step: s, between two calls of `advance`.
+        step: s, between two calls of `wind` or of `velocity_error`.
     """
 
     def __init__(self, drawn: Sequence[tuple[Perturbation, np.random.Generator]], step: float) -> None:
