@@ -1,0 +1,1 @@
+"""Links to real autopilots: MAVLink (PX4, ArduCopter) and MSP (Betaflight)."""
