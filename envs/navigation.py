@@ -150,16 +150,16 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     def _remaining(self) -> float:
         simulator = self.simulator
-        return simulator.task.progress(simulator.scenario, simulator.vehicle.position)
+        position = simulator.above_ground(simulator.vehicle.position)
+        return simulator.task.progress(simulator.scenario, position)
 
     def _observation(self, image: Image, dt: float) -> Observation:
         return {"image": image, "dt": np.array([dt], dtype=np.float32)}
 
     def _info(self) -> dict[str, Any]:
-        state = self.simulator.state()
         info: dict[str, Any] = {
-            "expert_command": self.simulator.expert.command(state).as_array(),
-            "state": state,
+            "expert_command": self.simulator.expert_command().as_array(),
+            "state": self.simulator.state(),
         }
         if self.simulator.outcome is not None:
             info["outcome"] = self.simulator.outcome

@@ -85,7 +85,8 @@ def chase_view(
     rgba, depth = _render(
         client, wide, high, view_matrix(eye, axes), projection_matrix(CHASE_FOV, wide, high), scene
     )
-    middle = (east + SUN_AHEAD * c, north + SUN_AHEAD * s, 0.0)
+    east, north = east + SUN_AHEAD * c, north + SUN_AHEAD * s
+    middle = (east, north, scene.ground_height(east, north))
     _cast_shadows(client, rgba, depth, eye, axes, SunView(middle, SUN_RADIUS, scene.light), scene)
     _chase_atmosphere(wide, high).draw(rgba, depth, axes, scene.sky, scene.fog)
     image = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from navstack.contract import ZERO_COMMAND, CameraSpec, Image, VehicleState, VelocityCommand
+from navstack.contract import ZERO_COMMAND, CameraSpec, Image, Vector3, VehicleState, VelocityCommand
 from navstack.envs.perturb import Perturbation, perturbed_timing
 from navstack.envs.perturb.vehicle import PerturbedVehicle
 from navstack.envs.perturb.view import PerturbedView
@@ -81,11 +82,10 @@ class Simulator:
         )  # fmt: skip
         self.scene: Scene = build_world(self.client, self.spec, self.scenario.layout, world_rng)
         drawn = list(zip(self.perturbations, perturb_rng.spawn(len(self.perturbations)), strict=True))
+        self._place()
         self._perturb_view(drawn)
         self._air = PerturbedVehicle(drawn, 1.0 / PHYSICS_HZ) if drawn else None
-        self.vehicle.spawn(
-            self.scenario.position_enu, self.scenario.yaw, self._air.faults if self._air else NO_FAULTS
-        )
+        self.vehicle.spawn(self._start_enu, self.scenario.yaw, self._air.faults if self._air else NO_FAULTS)
         self.judge: Judge = self.task.judge(self.scenario)
         self.expert: Expert = self.task.expert(self.scenario)
         self.steps = 0
@@ -102,12 +102,26 @@ class Simulator:
         return self.steps / PHYSICS_HZ
 
     def state(self) -> VehicleState:
-        """The true state of the vehicle."""
-        return self.vehicle.state(self.time)
+        """The true state of the vehicle; on slopes with its height above the ground below."""
+        state = self.vehicle.state(self.time)
+        if self.scene.slopes is None:
+            return state
+        return replace(state, height=self.above_ground(state.position_enu)[2])
+
+    def above_ground(self, position_enu: Vector3) -> Vector3:
+        """The same place with its height above the local ground, as tasks, judges and experts count it."""
+        slopes = self.scene.slopes
+        if slopes is None:
+            return position_enu
+        x, y, z = position_enu
+        return x, y, z - slopes(x, y)
 
     def expert_command(self) -> VelocityCommand:
         """What the expert would fly from the true state."""
-        return self.expert.command(self.state())
+        state = self.state()
+        if self.scene.slopes is not None:
+            state = replace(state, position_enu=self.above_ground(state.position_enu))
+        return self.expert.command(state)
 
     def capture(self) -> Image:
         """The camera's picture of this instant: (H, W, 3) uint8 RGB, a fresh array."""
@@ -118,6 +132,14 @@ class Simulator:
             vehicle.camera_position(), view.orientation(vehicle.orientation), self.scene
         )
         return view.picture(image, vehicle.body_rates())
+
+    def _place(self) -> None:
+        """Put what the task drew over flat ground onto the world's."""
+        (x, y, height), scene = self.scenario.position_enu, self.scene
+        self._start_enu = (x, y, height + scene.ground_height(x, y))
+        self._tops = scene.obstacles[:, 3]
+        if scene.slopes is not None:
+            self._tops = self._tops + scene.slopes.terrain.at(scene.obstacles[:, 0], scene.obstacles[:, 1])
 
     def _perturb_view(self, drawn: list[tuple[Perturbation, np.random.Generator]]) -> None:
         self._view, self._camera = None, self.camera
@@ -148,9 +170,9 @@ class Simulator:
         """At most 0.1 s: contacts need looking up only where one could happen within it."""
         vehicle, judge, command, wind = self.vehicle, self.judge, self.command, self.scene.wind_enu
         client, step, near = self.client, pybullet.stepSimulation, self._near_anything(until_step)
-        air = self._air
+        air, slopes = self._air, self.scene.slopes
         if air is not None:
-            air.prepare(vehicle.position[2], vehicle.velocity, wind)
+            air.prepare(self.above_ground(vehicle.position)[2], vehicle.velocity, wind)
         for number in range(self.steps + 1, until_step + 1):
             if air is not None:
                 wind, vehicle.velocity_error = air.wind(self.scene.wind_enu), air.velocity_error()
@@ -162,9 +184,11 @@ class Simulator:
                 self.clearance = 0.0
                 self.outcome = COLLISION
                 return
-            self.outcome = judge.update(
-                number / PHYSICS_HZ, vehicle.position, vehicle.velocity, vehicle.yaw()
-            )
+            position = vehicle.position
+            if slopes is not None:
+                x, y, z = position
+                position = (x, y, z - slopes(x, y))
+            self.outcome = judge.update(number / PHYSICS_HZ, position, vehicle.velocity, vehicle.yaw())
             if self.outcome is not None:
                 return
 
@@ -173,7 +197,9 @@ class Simulator:
         reach = NEAR + FASTEST * (until_step - self.steps) / PHYSICS_HZ
         cylinders = self.scene.obstacles
         gaps = np.hypot(cylinders[:, 0] - x, cylinders[:, 1] - y) - cylinders[:, 2]
-        outside = np.maximum(gaps, z - cylinders[:, 3])
-        nearest = min(float(outside.min()) if len(outside) else math.inf, z)
+        outside = np.maximum(gaps, z - self._tops)
+        slopes = self.scene.slopes
+        below = z if slopes is None else (z - slopes(x, y)) / slopes.steepness
+        nearest = min(float(outside.min()) if len(outside) else math.inf, below)
         self.clearance = min(self.clearance, nearest)
         return nearest < reach

@@ -116,6 +116,7 @@ class VehicleState:
     velocity_enu: Vector3  # m/s
     orientation: Quaternion  # unit quaternion x, y, z, w turning FLU into ENU
     angular_velocity_flu: Vector3  # rad/s
+    height: float | None = None  # m above the ground below, where something measures it
 
     @property
     def yaw(self) -> float:

@@ -152,7 +152,8 @@ class FlightLogger:
     def record(self, job: Job) -> FlightRecord:
         """The record of the finished flight."""
         simulator = self._flight.simulator
-        position, target = simulator.vehicle.position, simulator.scenario.target_enu
+        position = simulator.above_ground(simulator.vehicle.position)
+        target = simulator.scenario.target_enu
         away = math.hypot(target[0] - position[0], target[1] - position[1])
         outcome = simulator.outcome or "unfinished"
         return FlightRecord(

@@ -1,4 +1,10 @@
-"""What a flight task is: where things start, what the goal is, when it is won or lost."""
+"""What a flight task is: where things start, what the goal is, when it is won or lost.
+
+A task lives over flat ground. Every height in its scenario, and every height that its judge, its expert and
+its progress are told, is above the local ground: the simulator puts starts and targets onto the world's
+terrain and takes the ground's height off what it reports (`Simulator.above_ground`). A task that moves bodies
+itself puts them at `Scene.ground_height(x, y)`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +23,7 @@ class Scenario:
     """One exact task: the start of a flight and what it must reach."""
 
     layout: Layout
-    position_enu: Vector3  # m, start of the vehicle
+    position_enu: Vector3  # m, start of the vehicle; heights are above the local ground
     yaw: float  # rad
     target_enu: Vector3  # m, centre of the target
     start_distance: float  # m, horizontal

@@ -7,32 +7,28 @@ are a body each.
 
 from __future__ import annotations
 
-import itertools
 import math
-import tempfile
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from navstack.contract import Image, Vector3
-from navstack.envs.physics import pybullet
+from navstack.envs.worlds.bodies import textured_body
+from navstack.envs.worlds.ground import build_ground
 from navstack.envs.worlds.layout import Layout, TargetPlacement
-from navstack.envs.worlds.meshes import Mesh, MeshBuilder, box
+from navstack.envs.worlds.meshes import MeshBuilder, box
 from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
 from navstack.envs.worlds.placing import Plan
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
-from navstack.envs.worlds.spec import ObjectSpec, Room, Texture, WorldSpec
+from navstack.envs.worlds.spec import ObjectSpec, Room, WorldSpec
+from navstack.envs.worlds.terrain import Slopes, draw_terrain
 from navstack.envs.worlds.textures import draw_color, image_texture, make_texture
 from navstack.errors import InputError
 
-GROUND_HALF = 120.0  # m
-GROUND_PIXELS = 128
 TILE_PIXELS = 48
 ATLAS_SIDE = 6  # tiles
 VARIANTS = 3  # materials of each kind of object in one world
 MOST_TRIANGLES = 400_000  # the library's worlds have up to a few thousand
-_NO_COLLISION = -1
 
 TARGET_HEIGHT = {"chair": 1.1, "barrel": 1.05, "cone": 1.2, "box": 1.0, "ball": 1.1}  # m
 TARGET_VARIATION = 0.08  # each way
@@ -49,12 +45,14 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
 
     Raises InputError when the world asks for more objects than fit.
     """
-    place_rng, look_rng, air_rng = rng.spawn(3)
+    place_rng, look_rng, air_rng, terrain_rng = rng.spawn(4)
+    terrain = draw_terrain(spec.ground.terrain, layout, terrain_rng) if spec.ground.terrain else None
+    slopes = Slopes(terrain) if terrain else None
     plan = Plan(spec, layout)
     plan.scatter(place_rng)
-    ground = _build_ground(client, spec, layout, look_rng)
-    statics = _build_statics(client, plan, look_rng)
-    targets = tuple(_build_target(client, target, look_rng) for target in layout.targets)
+    ground = build_ground(client, spec, layout, terrain, look_rng)
+    statics = _build_statics(client, plan, slopes, look_rng)
+    targets = tuple(_build_target(client, target, slopes, look_rng) for target in layout.targets)
     obstacles = plan.cylinders + [(t.x, t.y, 0.6 * t.size, t.size) for t in layout.targets]
     return Scene(
         ground=ground[0],
@@ -65,10 +63,13 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
         sky=_sky(spec, air_rng),
         fog=_fog(spec, air_rng),
         wind_enu=_wind(spec, air_rng),
+        slopes=slopes,
     )
 
 
-def _build_statics(client: int, plan: Plan, rng: np.random.Generator) -> tuple[int, ...]:
+def _build_statics(
+    client: int, plan: Plan, slopes: Slopes | None, rng: np.random.Generator
+) -> tuple[int, ...]:
     """Merge everything that was placed into one body."""
     atlas, builder = _Atlas(rng), MeshBuilder(ATLAS_SIDE)
     materials: dict[int, list[tuple[int, int]]] = {}
@@ -77,7 +78,8 @@ def _build_statics(client: int, plan: Plan, rng: np.random.Generator) -> tuple[i
         if id(kind) not in materials:
             materials[id(kind)] = [atlas.material(kind) for _ in range(VARIANTS)]
         main, accent = materials[id(kind)][rng.integers(VARIANTS)]
-        pen = Pen(builder, placed.x, placed.y, placed.yaw, main, accent)
+        foot = slopes.foot(placed.x, placed.y, placed.size.radius) if slopes else 0.0
+        pen = Pen(builder, placed.x, placed.y, placed.yaw, main, accent, foot)
         draw(kind.kind, kind.file, pen, placed.size, rng)
     if plan.room is not None and plan.spec.room is not None:
         _build_room(builder, atlas, plan.spec.room, plan.room, plan.layout.center)
@@ -87,7 +89,7 @@ def _build_statics(client: int, plan: Plan, rng: np.random.Generator) -> tuple[i
             f"world '{plan.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn"
             " in time: use fewer objects or simpler meshes"
         )
-    return () if merged is None else (_textured_body(client, merged, atlas.picture),)
+    return () if merged is None else (textured_body(client, merged, atlas.picture),)
 
 
 def _build_room(
@@ -143,112 +145,15 @@ class _Atlas:
         return number
 
 
-def _textured_body(client: int, mesh: Mesh, picture: Image, collision: int | None = None) -> int:
-    """A static body that looks like the mesh; it also collides like it where no collision shape is given."""
-    vertices, indices = _rows("vertices", mesh.vertices), _numbers(mesh.faces)
-    if collision is None:
-        collision = pybullet.createCollisionShape(
-            pybullet.GEOM_MESH, vertices=vertices, indices=indices, flags=pybullet.GEOM_FORCE_CONCAVE_TRIMESH,
-            physicsClientId=client,
-        )  # fmt: skip
-    visual = pybullet.createVisualShape(
-        pybullet.GEOM_MESH, vertices=vertices, indices=indices, uvs=_rows("uvs", mesh.uvs),
-        normals=_rows("normals", mesh.normals), rgbaColor=(1.0, 1.0, 1.0, 1.0), physicsClientId=client,
-    )  # fmt: skip
-    body = pybullet.createMultiBody(0.0, collision, visual, physicsClientId=client)
-    pybullet.changeVisualShape(
-        body, -1, textureUniqueId=_load_texture(client, picture), physicsClientId=client
-    )
-    return int(body)
-
-
-def _rows(name: str, array: npt.NDArray[np.float64]) -> list[list[float]]:
-    """The rows as lists, the same lists in every call: PyBullet never lets go of a row that it was given."""
-    pool = _POOLS.setdefault(name, [])
-    pool.extend([] for _ in range(len(array) - len(pool)))
-    for row, values in zip(pool, array.tolist(), strict=False):
-        row[:] = values
-    return pool[: len(array)]
-
-
-def _numbers(faces: npt.NDArray[np.int32]) -> list[int]:
-    """The corners one after another, equal numbers being the same object, for the reason of `_rows`."""
-    _INTEGERS.extend(range(len(_INTEGERS), int(faces.max()) + 1))
-    return [_INTEGERS[corner] for corner in faces.ravel().tolist()]
-
-
-_POOLS: dict[str, list[list[float]]] = {}
-_INTEGERS: list[int] = []
-
-
-def _load_texture(client: int, picture: Image) -> int:
-    """PyBullet takes textures from files only, and takes a file name it has seen for the same texture.
-
-    So each name is new in this process (the number) and among processes forked from one another
-    (tempfile's part).
-    """
-    # TinyRenderer's v counts from the picture's last row; ours counts, as arrays do, from the first.
-    _, data = cv2.imencode(".bmp", cv2.cvtColor(np.flipud(picture), cv2.COLOR_RGB2BGR))
-    prefix = f"navstack-{next(_texture_numbers)}-"
-    try:
-        with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".bmp") as file:
-            file.write(data.tobytes())
-            file.flush()
-            return int(pybullet.loadTexture(file.name, physicsClientId=client))
-    except OSError as error:
-        raise InputError(
-            f"cannot write a texture to the temporary folder {tempfile.gettempdir()} ({error.strerror});"
-            " make room there, or set TMPDIR to another folder"
-        ) from error
-
-
-_texture_numbers = itertools.count()
-
-
-def _ground_picture(texture: Texture, rng: np.random.Generator) -> Image:
-    if texture.file is not None:
-        return image_texture(texture.file, 2 * GROUND_PIXELS)
-    assert texture.family is not None
-    return make_texture(texture.family, draw_color(texture.colors, rng), texture.contrast, GROUND_PIXELS, rng)
-
-
-def _build_ground(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Generator) -> tuple[int, ...]:
-    """The ground and, where the world draws one, a path across it."""
-    texture = spec.ground.textures[rng.integers(len(spec.ground.textures))]
-    plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
-    half = GROUND_HALF
-    mesh = _flat(layout.center, 0.0, 2.0 * half, 2.0 * half, 0.0, float(rng.uniform(*texture.tile)))
-    bodies = [_textured_body(client, mesh, _ground_picture(texture, rng), plane)]
-    path = spec.ground.path
-    if path is not None and rng.random() < path.probability:
-        texture = path.textures[rng.integers(len(path.textures))]
-        aside, yaw = rng.uniform(-8.0, 8.0), rng.uniform(-math.pi, math.pi)
-        middle = (layout.center[0] - aside * math.sin(yaw), layout.center[1] + aside * math.cos(yaw))
-        strip = _flat(
-            middle, yaw, 1.6 * half, float(rng.uniform(*path.width)), 0.015, float(rng.uniform(*texture.tile))
-        )
-        bodies.append(_textured_body(client, strip, _ground_picture(texture, rng), _NO_COLLISION))
-    return tuple(bodies)
-
-
-def _flat(
-    center: tuple[float, float], yaw: float, length: float, width: float, height: float, tile: float
-) -> Mesh:
-    """A rectangle facing up whose texture repeats every `tile` metres."""
-    unit = np.array(((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)))
-    flat = unit * (length, width)
-    turn = np.array(((math.cos(yaw), math.sin(yaw)), (-math.sin(yaw), math.cos(yaw))))
-    vertices = np.column_stack((flat @ turn + center, np.full(4, height)))
-    faces = np.array(((0, 1, 2), (0, 2, 3)), dtype=np.int32)
-    return Mesh(vertices, np.tile((0.0, 0.0, 1.0), (4, 1)), (unit + 0.5) * (length, width) / tile, faces)
-
-
-def _build_target(client: int, target: TargetPlacement, rng: np.random.Generator) -> int:
+def _build_target(
+    client: int, target: TargetPlacement, slopes: Slopes | None, rng: np.random.Generator
+) -> int:
     """A marker: saturated red, lightly worn."""
     color = _target_red(rng)
     builder = MeshBuilder(1)
-    pen = Pen(builder, target.x, target.y, target.yaw, 0, 0)
     width = target.size * float(rng.uniform(*ASPECT[target.kind]))
+    foot = slopes.foot(target.x, target.y, 0.5 * width) if slopes else 0.0
+    pen = Pen(builder, target.x, target.y, target.yaw, 0, 0, foot)
     draw(target.kind, None, pen, Size(target.size, width), rng)
     mesh = builder.merged()
     assert mesh is not None
@@ -256,7 +161,7 @@ def _build_target(client: int, target: TargetPlacement, rng: np.random.Generator
     shade = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     shade = 0.88 + 0.12 * (shade - shade.min()) / max(1.0, float(np.ptp(shade)))
     worn = np.rint(255.0 * np.array(color) * shade[..., None]).astype(np.uint8)
-    return _textured_body(client, mesh, worn)
+    return textured_body(client, mesh, worn)
 
 
 def _target_red(rng: np.random.Generator) -> Vector3:

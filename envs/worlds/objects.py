@@ -35,6 +35,7 @@ class Pen:
     yaw: float  # rad
     main: int  # atlas tile
     accent: int  # atlas tile
+    z: float = 0.0  # m, ENU, of its foot
 
     def put(
         self, mesh: Mesh, size: tuple[float, float, float], at: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -42,7 +43,7 @@ class Pen:
     ) -> None:  # fmt: skip
         """Place a part: its size and its offset in m, in the object's own frame."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
-        place = (self.x + c * at[0] - s * at[1], self.y + s * at[0] + c * at[1], at[2])
+        place = (self.x + c * at[0] - s * at[1], self.y + s * at[0] + c * at[1], self.z + at[2])
         self.builder.add(mesh, size, self.yaw + turn, place, self.accent if accent else self.main)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from navstack.contract import Vector3
+from navstack.envs.worlds.terrain import Slopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,13 @@ class Scene:
     ground: int
     statics: tuple[int, ...]
     targets: tuple[int, ...]
-    obstacles: npt.NDArray[np.float64]  # (N, 4) bounding vertical cylinders: x, y, radius, height, m
+    obstacles: npt.NDArray[np.float64]  # (N, 4) bounding cylinders: x, y, radius, height above the ground, m
     light: Light
     sky: Sky
     fog: Fog
     wind_enu: Vector3  # m/s
+    slopes: Slopes | None = None  # None where the ground is flat, at height 0
+
+    def ground_height(self, x: float, y: float) -> float:
+        """Height (m, ENU) of the ground at a place."""
+        return 0.0 if self.slopes is None else self.slopes(x, y)

@@ -107,11 +107,23 @@ class GroundPath(_Section):
     _width = field_validator("width")(_ordered)
 
 
+class TerrainSpec(_Section):
+    """Ground that is not flat."""
+
+    pattern: Literal["hills", "dunes"] = "hills"
+    relief: _range(0.0, 12.0) = (1.0, 4.0)  # type: ignore[valid-type]  # m from lowest to highest, where things stand
+    scale: _range(12.0, 100.0) = (20.0, 50.0)  # type: ignore[valid-type]  # m from crest to crest
+    steepest: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25  # rise over run; relief gives way to it
+
+    _ranges = field_validator("relief", "scale")(_ordered)
+
+
 class Ground(_Section):
     """What lies below."""
 
     textures: Annotated[list[Texture], Field(min_length=1)]
     path: GroundPath | None = None
+    terrain: TerrainSpec | None = None
 
 
 class SkySpec(_Section):
@@ -230,6 +242,14 @@ class WorldSpec(_Section):
     wind: _range(0.0, 6.0) = (0.0, 1.0)  # type: ignore[valid-type]  # m/s
 
     _wind = field_validator("wind")(_ordered)
+
+    @field_validator("room")
+    @classmethod
+    def _flat_floor(cls, room: Room | None, others: ValidationInfo) -> Room | None:
+        ground = others.data.get("ground")
+        if room is not None and ground is not None and ground.terrain is not None:
+            raise ValueError("a room has a flat floor; remove it, or 'ground.terrain'")
+        return room
 
 
 def _existing(file: str, info: ValidationInfo, check: Callable[[Path], None]) -> Path:

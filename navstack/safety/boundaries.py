@@ -46,8 +46,10 @@ class WithinBoundaries:
         return VelocityCommand(forward, left, up, command.yaw_rate), vertical or horizontal
 
     def _vertical(self, up: float, moment: Moment) -> tuple[float, str]:
-        height, climb = moment.state.position_enu[2] - moment.home[2], moment.state.velocity_enu[2]
-        below, above = height - self.config.floor, self.config.ceiling - height
+        state = moment.state
+        height, climb = state.position_enu[2] - moment.home[2], state.velocity_enu[2]
+        measured = height if state.height is None else state.height
+        below, above = measured - self.config.floor, self.config.ceiling - height
         if below < 0.0 or above < 0.0:
             inward = 1.0 if below < 0.0 else -1.0
             return inward * min(RETURN_SPEED, max(0.2, inward * up)), "return"

@@ -56,7 +56,8 @@ class Guard:
         self._previous, self._last, self._home = ZERO_COMMAND, 0.0, (0.0, 0.0, 0.0)
 
     def reset(self, state: VehicleState, ground: float = 0.0) -> None:
-        """Engage here: the fence is around this place, floor and ceiling are above `ground` (m, ENU)."""
+        """Engage here: the fence is around this place, ceiling and, where the vehicle does not measure its
+        height, floor are above `ground` (m, ENU)."""
         x, y, _ = state.position_enu
         self._home, self._previous, self._last = (x, y, ground), ZERO_COMMAND, state.time
         self._actions = [""] * len(self.rules)

@@ -22,7 +22,7 @@ class GuardConfig:
     braking: float = 2.0  # m/s^2, that the vehicle is sure to decelerate with
     reaction: float = 0.6  # s, until it does; four times the lag of a vehicle that must not overshoot
     margin: float = 0.05  # m kept from every boundary
-    floor: float = 1.0  # m above take-off
+    floor: float = 1.0  # m above the ground where the vehicle measures its height, else above take-off
     ceiling: float = 20.0  # m above take-off
     fence: float = 60.0  # m from where the guard was engaged, horizontally
 

@@ -140,3 +140,15 @@ def test_events_tell_when_a_rule_begins_and_ends():
 def test_the_table_in_the_docs_is_the_rules_own():
     page = Path(__file__).resolve().parents[2] / "docs" / "guard.md"
     assert rule_table() in page.read_text()
+
+
+def test_the_floor_is_above_the_ground_where_the_height_is_measured() -> None:
+    """Down a slope: 1.2 m above the ground below, though lower than where it took off."""
+    guard = Guard(GuardConfig(floor=1.0))
+    down = VelocityCommand(0.0, 0.0, -0.5, 0.0)
+    for height, position, sinks in ((3.0, 0.5, True), (0.9, 5.0, False)):
+        here = replace(state(position=(0.0, 0.0, position)), height=height)
+        guard.reset(here)
+        sent = [guard.apply(down, 0.0, replace(here, time=0.02 * k), 0.02 * k).command for k in range(1, 60)]
+        assert (sent[-1].up < -0.3) == sinks
+        assert sinks or sent[-1].up > 0.0
