@@ -69,7 +69,6 @@ def uninterrupted(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_killed_at_several_moments_it_arrives_at_the_same_policy(uninterrupted, tmp_path):
     folder = tmp_path / "killed"
     first, second = folder / "rounds" / "00", folder / "rounds" / "01"
