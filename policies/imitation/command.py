@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from navstack.policies.commands.collect import Collect
     from navstack.policies.commands.export import Export
     from navstack.policies.commands.train import Train
+    from navstack.policies.network import NetworkSpec, PolicyNetwork
 
 
 def run_collect(arguments: Collect) -> int:
@@ -136,22 +137,35 @@ def run_export(arguments: Export) -> int:
     """Export a checkpoint. Raises InputError where there is none, or the output exists."""
     from navstack.policies.export import export_policy, weights_hash
     from navstack.policies.imitation.card import run_card
+
+    check_new_file(arguments.out)
+    network, spec, config, round_ = _restored(arguments.checkpoint)
+    export_policy(network, run_card(config, network, spec, round_), arguments.out)
+    print(
+        f"{arguments.out}: {arguments.out.stat().st_size} bytes, weights {weights_hash(arguments.out)[:16]}"
+    )
+    return 0
+
+
+def network_of_run(folder: Path) -> PolicyNetwork:
+    """The network of a run's newest checkpoint. Raises InputError where there is none, or a broken one."""
+    return _restored(folder)[0]
+
+
+def _restored(folder: Path) -> tuple[PolicyNetwork, NetworkSpec, TrainConfig, int]:
+    """Network, its shape, the run and its round, of the newest checkpoint in a folder."""
     from navstack.policies.imitation.checkpoint import load_checkpoint, restore
     from navstack.policies.imitation.config import config_from_json
     from navstack.policies.imitation.learn import Imitator
     from navstack.policies.network import NetworkSpec, build_network
 
-    check_new_file(arguments.out)
-    checkpoint = load_checkpoint(find_checkpoint(arguments.checkpoint))
+    path = find_checkpoint(folder)
+    checkpoint = load_checkpoint(path)
     config = config_from_json(checkpoint.config)
     spec = NetworkSpec(preset=config.network)
     network = build_network(spec)
     restore(checkpoint, Imitator(network), None)
-    export_policy(network, run_card(config, network, spec, checkpoint.position.round), arguments.out)
-    print(
-        f"{arguments.out}: {arguments.out.stat().st_size} bytes, weights {weights_hash(arguments.out)[:16]}"
-    )
-    return 0
+    return network, spec, config, checkpoint.position.round
 
 
 def find_checkpoint(folder: Path) -> Path:

@@ -20,10 +20,10 @@ from navstack.envs.evaluation.film import (
     compose,
     flight_film,
     write_flight_film,
-    write_mp4,
 )
 from navstack.envs.evaluation.record import FlightRecord
 from navstack.errors import InputError
+from navstack.films import write_mp4
 
 
 def flight(count: int, interval: float = 0.05, commands: int | None = None) -> FlightRecord:

@@ -1,0 +1,1 @@
+"""Looking inside an exported policy: what it attends to, what its neurons do, how far its gradients reach."""
