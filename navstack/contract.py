@@ -99,6 +99,7 @@ class Frame:
 
     image: Image
     capture_time: float  # s
+    repeated: bool | None = None  # bit-identical to the one before at full resolution; None: not compared
 
 
 def yaw_of(orientation: Quaternion) -> float:

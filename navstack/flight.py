@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from navstack.contract import ZERO_COMMAND, Frame, Image, PolicyCard, VehicleState, VelocityCommand
-from navstack.safety import Guard, GuardEvent
+from navstack.safety import Demand, Guard, GuardDecision, GuardEvent, VehicleHealth
 
 
 class Policy(Protocol):
@@ -60,6 +60,18 @@ class Vehicle(Protocol):
         ...
 
 
+class Autopilot(Vehicle, Protocol):
+    """A vehicle that reports on itself and flies modes of its own."""
+
+    def health(self) -> VehicleHealth:
+        """What it says of itself, with ages as of now."""
+        ...
+
+    def obey(self, demand: Demand, cause: str) -> None:
+        """Do what the guard wants besides the command. Called at every turn on which it wants it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """One turn of the loop, for whoever watches it."""
@@ -71,6 +83,9 @@ class Tick:
     sent: VelocityCommand  # what the guard let through
     state: VehicleState
     events: tuple[GuardEvent, ...]  # what the guard changed its mind about
+    demand: Demand = Demand.FLY  # what the guard asked of the autopilot
+    latency: float = 0.0  # s from the frame's arrival, or this turn's beginning, until the command left
+    late: bool = False  # the command left later than a period after the one before
 
 
 @dataclass(slots=True)
@@ -81,11 +96,116 @@ class FlightSummary:
     frames: int = 0
     skipped_frames: int = 0  # not newer than the one before
     policy_resets: int = 0  # after a second without frames
+    missed_deadlines: int = 0  # commands that left over 5 ms later than a period after the one before
+    rechecks: int = 0  # commands that were old before they left, and were guarded again
     events: Counter[str] = field(default_factory=Counter)  # guard rule -> transitions
+    demand: Demand = Demand.FLY  # the highest that the guard had
 
 
 FORGET_AFTER = 1.0  # s without frames, after which the policy's memory is of another place
 SLOWEST_GUARD = 0.05  # s between two turns of the guard at most
+RECHECK_AFTER = 0.1  # s between looking at the vehicle and sending, after which one looks again
+LATE = 0.005  # s over the period that count as a missed deadline
+
+
+class Loop:
+    """The closed loop, turn by turn. `fly` runs it to the end.
+
+    The guard also runs when no frame comes, at least every 50 ms. A frame that is not newer than the one
+    before (duplicated, out of order) is not shown to the policy. Without a guard the policy's command is sent
+    as it is. `autopilot` is the vehicle once more, where it reports on itself.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        guard: Guard | None,
+        camera: FrameSource,
+        vehicle: Vehicle,
+        clock: Clock,
+        *,
+        autopilot: Autopilot | None = None,
+        ground: float = 0.0,
+    ) -> None:
+        self._policy, self._guard, self._camera = policy, guard, camera
+        self._vehicle, self._clock, self._autopilot = vehicle, clock, autopilot
+        self._nominal = 1.0 / policy.card.rate_hz
+        self._period = min(self._nominal, SLOWEST_GUARD)
+        self.summary = FlightSummary()
+        self.engage(ground)
+
+    def engage(self, ground: float = 0.0) -> None:
+        """Begin here, knowing nothing of before. `ground` is the height of take-off (m, ENU)."""
+        self._policy.reset()
+        if self._guard is not None:
+            self._guard.reset(self._vehicle.state(), ground)
+        self._command, self._first = ZERO_COMMAND, True
+        self._newest = self._sent_at = self._clock.now()  # capture time of the newest frame that was shown
+
+    def turn(self, finished: Callable[[], bool] = lambda: False) -> Tick | None:
+        """Wait for a frame, at most one period; one command. None where `finished` while waiting."""
+        began = self._clock.now()
+        frame = self._camera.wait(began + self._period)
+        if finished():
+            return None
+        arrived = self._clock.now()
+        frame, dt = self._show(frame)
+        decision, state, now = self._decide(frame)
+        if self._clock.now() - now > RECHECK_AFTER:  # the process stood still in between
+            self.summary.rechecks += 1
+            again, state, now = self._decide(None)
+            decision = again._replace(events=decision.events + again.events)
+        self._vehicle.send(decision.command)
+        if self._autopilot is not None and decision.demand > Demand.FLY:
+            self._autopilot.obey(decision.demand, self._cause())
+        left = self._clock.now()
+        late = left - self._sent_at > self._period + LATE
+        self._sent_at = left
+        self._count(decision, late)
+        return Tick(
+            now, frame, dt, self._command, decision.command, state, decision.events, decision.demand,
+            left - arrived, late,
+        )  # fmt: skip
+
+    def _show(self, frame: Frame | None) -> tuple[Frame | None, float | None]:
+        """Let the policy see a frame that is newer: the frame and the dt that it was told."""
+        if frame is None:
+            return None, None
+        if not self._first and frame.capture_time <= self._newest:
+            self.summary.skipped_frames += 1
+            return None, None
+        if frame.capture_time - self._newest > FORGET_AFTER:
+            self._policy.reset()
+            self._first = True
+            self.summary.policy_resets += 1
+        dt = self._nominal if self._first else frame.capture_time - self._newest
+        self._command = self._policy.step(frame.image, dt)
+        self._newest, self._first = frame.capture_time, False
+        self.summary.frames += 1
+        return frame, dt
+
+    def _decide(self, frame: Frame | None) -> tuple[GuardDecision, VehicleState, float]:
+        health = None if self._autopilot is None else self._autopilot.health()
+        now, state = self._clock.now(), self._vehicle.state()
+        if self._guard is None:
+            return GuardDecision(self._command, ()), state, now
+        uncertainty: float | None = getattr(self._policy, "uncertainty", None)
+        decision = self._guard.apply(
+            self._command, now - self._newest, state, now,
+            frame=frame, uncertainty=uncertainty, health=health,
+        )  # fmt: skip
+        return decision, state, now
+
+    def _cause(self) -> str:
+        actions = self._guard.actions if self._guard is not None else {}
+        return ", ".join(f"{rule}: {action}" for rule, action in actions.items())
+
+    def _count(self, decision: GuardDecision, late: bool) -> None:
+        summary = self.summary
+        summary.ticks += 1
+        summary.missed_deadlines += late
+        summary.events.update(event.rule for event in decision.events)
+        summary.demand = max(summary.demand, decision.demand)
 
 
 def fly(
@@ -98,39 +218,12 @@ def fly(
     finished: Callable[[], bool],
     observers: Sequence[Callable[[Tick], None]] = (),
 ) -> FlightSummary:
-    """Fly until `finished`: each frame goes through the policy, each command through the guard.
-
-    The guard also runs when no frame comes, at least every 50 ms. A frame that is not newer than the one
-    before (duplicated, out of order) is not shown to the policy. Without a guard the policy's command is sent
-    as it is.
-    """
-    nominal = 1.0 / policy.card.rate_hz
-    period = min(nominal, SLOWEST_GUARD)
-    policy.reset()
-    if guard is not None:
-        guard.reset(vehicle.state())
-    summary, command = FlightSummary(), ZERO_COMMAND
-    newest = clock.now()  # capture time of the newest frame that the policy saw
-    first = True
+    """Fly until `finished`: each frame through the policy, each command through the guard (see `Loop`)."""
+    loop = Loop(policy, guard, camera, vehicle, clock)
     while not finished():
-        frame = camera.wait(clock.now() + period)
-        if finished():
+        tick = loop.turn(finished)
+        if tick is None:
             break
-        dt = None
-        if frame is not None and not first and frame.capture_time <= newest:
-            frame, summary.skipped_frames = None, summary.skipped_frames + 1
-        if frame is not None:
-            if frame.capture_time - newest > FORGET_AFTER:
-                policy.reset()
-                first, summary.policy_resets = True, summary.policy_resets + 1
-            dt = nominal if first else frame.capture_time - newest
-            command, newest, first = policy.step(frame.image, dt), frame.capture_time, False
-            summary.frames += 1
-        now, state = clock.now(), vehicle.state()
-        sent, events = (command, ()) if guard is None else guard.apply(command, now - newest, state, now)
-        vehicle.send(sent)
-        summary.ticks += 1
-        summary.events.update(event.rule for event in events)
         for observer in observers:
-            observer(Tick(now, frame, dt, command, sent, state, events))
-    return summary
+            observer(tick)
+    return loop.summary

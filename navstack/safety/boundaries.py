@@ -1,8 +1,7 @@
 """Fence, floor and ceiling, by stopping distance.
 
-The speed towards a boundary `d` metres away may be at most that from which a vehicle that reacts after t
-and decelerates with a stops in time: v t + v^2 / (2 a) = d. Standing after the rate limits, this rule brakes
-as hard as it must.
+The speed towards a boundary may be at most that from which a vehicle that reacts after t and decelerates with
+a stops in time; see `navstack.safety.fence.Stopping`.
 """
 
 from __future__ import annotations
@@ -10,24 +9,28 @@ from __future__ import annotations
 import math
 
 from navstack.contract import ZERO_COMMAND, VelocityCommand
-from navstack.safety.rule import GuardConfig, Moment, Row
+from navstack.safety.fence import Stopping, fence_for
+from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
 
 RETURN_SPEED = 0.5  # m/s, from outside back in
+PROGRESS = 0.05  # m, that count as coming back
 
 
 class WithinBoundaries:
-    """Slow down in time for the fence, the floor and the ceiling; brake where it is late; come back in."""
+    """Slow down in time for the fence, the floor and the ceiling; come back in from outside."""
 
     row = Row(
         "boundaries",
-        "commanded speed towards fence, floor or ceiling above what stops in time",
+        "commanded speed towards fence, floor or ceiling above what stops in time, counting the time "
+        "that the autopilot flies on without us",
         "at once",
-        "slow down; emergency braking where the vehicle is too fast; outside, inward at 0.5 m/s at most",
+        "slow down; outside, inward at 0.5 m/s at most",
         "when the command points inward or is slow enough",
     )
 
     def __init__(self, config: GuardConfig) -> None:
         self.config = config
+        self.fence, self.stopping = fence_for(config), Stopping.of(config)
 
     def reset(self) -> None:
         """Nothing is remembered."""
@@ -38,60 +41,68 @@ class WithinBoundaries:
         east, north, horizontal = self._horizontal(command, moment)
         if not (vertical or horizontal):
             return command, ""
-        if "brake" in (vertical, horizontal):
-            return ZERO_COMMAND, "brake"
         yaw = moment.state.yaw
         forward = east * math.cos(yaw) + north * math.sin(yaw)
         left = north * math.cos(yaw) - east * math.sin(yaw)
-        return VelocityCommand(forward, left, up, command.yaw_rate), vertical or horizontal
+        # Bending a velocity turns speed from one axis into another, which may have a lower limit.
+        limits, words = self.config.limits, (vertical, horizontal)
+        share = min(1.0, limits.forward / max(abs(forward), 1e-9), limits.left / max(abs(left), 1e-9))
+        bent = VelocityCommand(share * forward, share * left, up, command.yaw_rate)
+        return limits.clamp(bent), "return" if "return" in words else "slow"
 
     def _vertical(self, up: float, moment: Moment) -> tuple[float, str]:
-        state = moment.state
-        height, climb = state.position_enu[2] - moment.home[2], state.velocity_enu[2]
-        measured = height if state.height is None else state.height
-        below, above = measured - self.config.floor, self.config.ceiling - height
+        below, above = moment.clearance - self.config.floor, self.config.ceiling - moment.height
         if below < 0.0 or above < 0.0:
             inward = 1.0 if below < 0.0 else -1.0
             return inward * min(RETURN_SPEED, max(0.2, inward * up)), "return"
-        if self._too_fast(-climb, below) or self._too_fast(climb, above):
-            return 0.0, "brake"
-        limited = max(-self._allowed(below), min(self._allowed(above), up))
+        limited = max(-self.stopping.allowed(below), min(self.stopping.allowed(above), up))
         return limited, "" if limited == up else "slow"
 
     def _horizontal(self, command: VelocityCommand, moment: Moment) -> tuple[float, float, str]:
-        yaw, (x, y, _), (vx, vy, _) = moment.state.yaw, moment.state.position_enu, moment.state.velocity_enu
+        yaw, (x, y, _) = moment.state.yaw, moment.state.position_enu
         east = command.forward * math.cos(yaw) - command.left * math.sin(yaw)
         north = command.forward * math.sin(yaw) + command.left * math.cos(yaw)
         dx, dy = x - moment.home[0], y - moment.home[1]
-        away = math.hypot(dx, dy)
-        if away < 1e-6:
-            return east, north, ""
-        ox, oy = dx / away, dy / away  # outward
-        outward, room = east * ox + north * oy, self.config.fence - away
+        room, ox, oy = self.fence.room(dx, dy)
         if room < 0.0:
-            inward = min(RETURN_SPEED, max(0.2, -outward))
+            inward = min(RETURN_SPEED, max(0.2, -(east * ox + north * oy)))
             return -inward * ox, -inward * oy, "return"
-        if self._too_fast(vx * ox + vy * oy, room):
-            return 0.0, 0.0, "brake"
-        # Moving along a circle of this radius also leads out: its stopping way is a tangent's.
-        speed, allowed = math.hypot(east, north), self._allowed(room)
-        if speed <= allowed or (outward <= allowed and self._tangent_stays_inside(speed, away)):
-            return east, north, ""
-        excess = outward - min(outward, allowed)
-        east, north = east - excess * ox, north - excess * oy
-        speed = math.hypot(east, north)
-        if not self._tangent_stays_inside(speed, away) and speed > allowed:
-            east, north = east * allowed / speed, north * allowed / speed
-        return east, north, "slow"
+        limited = self.fence.limit(east, north, dx, dy, self.stopping)
+        return *limited, "" if limited == (east, north) else "slow"
 
-    def _tangent_stays_inside(self, speed: float, away: float) -> bool:
-        stopping = speed * self.config.reaction + speed * speed / (2.0 * self.config.braking)
-        return math.hypot(away, stopping) <= self.config.fence - self.config.margin
 
-    def _allowed(self, room: float) -> float:
-        a, t, room = self.config.braking, self.config.reaction, max(0.0, room - self.config.margin)
-        return math.sqrt(2.0 * a * room + (a * t) ** 2) - a * t
+class OutsideBoundaries:
+    """Hold when the way back in does not work."""
 
-    def _too_fast(self, speed: float, room: float) -> bool:
-        """Whether the vehicle itself must brake now, reaction already counted as gone."""
-        return speed > 0.1 and speed * speed > 2.0 * self.config.braking * room
+    row = Row(
+        "outside",
+        "outside fence, floor or ceiling and not 0.05 m nearer than 5 s before",
+        "after 5 s",
+        "hold (which becomes landing)",
+        "never",
+    )
+
+    def __init__(self, config: GuardConfig) -> None:
+        self.config = config
+        self.fence = fence_for(config)
+        self._lost = Lasting(config.outside, float("inf"))
+        self.reset()
+
+    def reset(self) -> None:
+        """Inside."""
+        self._lost.reset()
+        self._least = float("inf")  # m outside, the least so far
+
+    def apply(self, command: VelocityCommand, moment: Moment) -> tuple[VelocityCommand, str]:
+        """Zero with hold, once outside without coming back."""
+        x, y, _ = moment.state.position_enu
+        outside = -min(
+            self.fence.room(x - moment.home[0], y - moment.home[1]).distance,
+            moment.clearance - self.config.floor,
+            self.config.ceiling - moment.height,
+        )
+        nearer = outside < self._least - PROGRESS
+        if nearer or outside <= 0.0:
+            self._least = outside if outside > 0.0 else float("inf")
+        elapsed = self._lost.update(outside > 0.0 and not nearer, moment.now)
+        return (command, "") if elapsed is None else (ZERO_COMMAND, "hold")

@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from navstack.contract import ZERO_COMMAND, PolicyCard, VehicleState, VelocityCommand
-from navstack.safety.boundaries import WithinBoundaries
+from navstack.contract import ZERO_COMMAND, Frame, Limits, PolicyCard, VehicleState, VelocityCommand
+from navstack.safety.battery import Battery
+from navstack.safety.blank import BlankFrames
+from navstack.safety.boundaries import OutsideBoundaries, WithinBoundaries
+from navstack.safety.braking import EmergencyBraking
+from navstack.safety.distance import DistanceFromHome
+from navstack.safety.estimate import Estimate
 from navstack.safety.finite import Finite
+from navstack.safety.following import Following
 from navstack.safety.frame_age import FrameAge
+from navstack.safety.frozen import FrozenFrames
 from navstack.safety.limits import WithinLimits
+from navstack.safety.link_quality import LinkQuality
+from navstack.safety.override import PilotOverride
 from navstack.safety.rates import WithinRates
-from navstack.safety.rule import GuardConfig, Moment, Row, Rule
+from navstack.safety.rule import DEMANDS, Demand, GuardConfig, Moment, Row, Rule, VehicleHealth
+from navstack.safety.uncertainty import Uncertainty
 
 
 class RuleType(Protocol):
@@ -24,7 +34,11 @@ class RuleType(Protocol):
         ...
 
 
-ORDER: tuple[RuleType, ...] = (Finite, FrameAge, WithinLimits, WithinRates, WithinBoundaries)
+ORDER: tuple[RuleType, ...] = (
+    Finite, FrameAge, FrozenFrames, BlankFrames, Uncertainty, LinkQuality, Battery, DistanceFromHome,
+    OutsideBoundaries, WithinLimits, WithinRates, WithinBoundaries, EmergencyBraking, Following, Estimate,
+    PilotOverride,
+)  # fmt: skip
 """First to last: each rule sees what the one before let through, so the last has the final word."""
 
 LONGEST_STEP = 0.2  # s: a loop that stood still must not make up for it with one large change
@@ -44,6 +58,7 @@ class GuardDecision(NamedTuple):
 
     command: VelocityCommand
     events: tuple[GuardEvent, ...]
+    demand: Demand = Demand.FLY  # the highest of all rules: what the autopilot is to be asked for
 
 
 class Guard:
@@ -65,25 +80,54 @@ class Guard:
             rule.reset()
 
     def apply(
-        self, command: VelocityCommand, frame_age: float, state: VehicleState, now: float
+        self,
+        command: VelocityCommand,
+        frame_age: float,
+        state: VehicleState,
+        now: float,
+        *,
+        frame: Frame | None = None,
+        uncertainty: float | None = None,
+        health: VehicleHealth | None = None,
     ) -> GuardDecision:
-        """What may be sent at `now` (s), given a frame of this age (s) and the vehicle's state."""
+        """What may be sent at `now` (s), given a frame of this age (s) and the vehicle's state.
+
+        `frame` is the frame of this turn, if one came; `uncertainty` (0..1) the policy's own, where it offers
+        one; `health` what an autopilot says of itself, without which the rules about it are silent.
+        """
         step = max(0.0, min(LONGEST_STEP, now - self._last))
-        moment = Moment(now, step, frame_age, state, self._home, self._previous)
+        moment = Moment(now, step, frame_age, state, self._home, self._previous, frame, uncertainty, health)
         events: tuple[GuardEvent, ...] = ()
+        demand = Demand.FLY
         for index, rule in enumerate(self.rules):
             command, action = rule.apply(command, moment)
+            if action:
+                demand = max(demand, DEMANDS.get(action, Demand.FLY))
             if action != self._actions[index]:
                 self._actions[index] = action
                 events = (*events, GuardEvent(now, rule.row.name, action))
         self._previous, self._last = command, now
-        return GuardDecision(command, events)
+        return GuardDecision(command, events, demand)
+
+    @property
+    def actions(self) -> dict[str, str]:
+        """Rule by rule, what is being done to the command now; rules that do nothing are left out."""
+        pairs = zip(self.rules, self._actions, strict=True)
+        return {rule.row.name: action for rule, action in pairs if action}
 
 
-def guard_for(card: PolicyCard, config: GuardConfig | None = None) -> Guard:
-    """The guard for a policy: its limits and the longest dt that it was trained for come from its card."""
-    config = config or GuardConfig()
-    return Guard(replace(config, limits=card.limits, longest_dt=card.dt_max, latency=card.camera.latency))
+def guard_for(card: PolicyCard, config: GuardConfig | None = None, limits: Limits | None = None) -> Guard:
+    """The guard for a policy: its limits and the longest dt that it was trained for come from its card.
+
+    `limits` narrow the card's.
+    """
+    config, allowed = config or GuardConfig(), card.limits
+    if limits is not None:
+        allowed = Limits(
+            min(allowed.forward, limits.forward), min(allowed.left, limits.left),
+            min(allowed.up, limits.up), min(allowed.yaw_rate, limits.yaw_rate),
+        )  # fmt: skip
+    return Guard(replace(config, limits=allowed, longest_dt=card.dt_max, latency=card.camera.latency))
 
 
 def rule_table() -> str:

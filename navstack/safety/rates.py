@@ -20,6 +20,7 @@ class WithinRates:
     )
 
     def __init__(self, config: GuardConfig) -> None:
+        self.limits = config.limits
         linear, turning = (config.acceleration, config.jerk), (config.yaw_acceleration, config.yaw_jerk)
         self._bounds = (linear, linear, linear, turning)
         self.reset()
@@ -39,7 +40,7 @@ class WithinRates:
             self._approach(axis, value, goal, step, *self._bounds[axis])
             for axis, (value, goal) in enumerate(pairs)
         ]
-        limited = VelocityCommand(*values)
+        limited = self.limits.clamp(VelocityCommand(*values))  # sums of floats end a hair beyond
         return limited, "" if limited == command else "follow"
 
     def _approach(
