@@ -16,10 +16,11 @@ from navstack.envs.flight import SimulatedFlight
 from navstack.envs.perturb import PERTURBATIONS, Perturbation, parse_perturbations
 from navstack.envs.sensors import chase_view
 from navstack.envs.simulator import Simulator
-from navstack.envs.tasks import TASKS
+from navstack.envs.tasks import make_task
+from navstack.envs.tasks.base import Paired
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.envs.worlds.spec import WorldSpec, load_world
-from navstack.errors import InputError, nearest
+from navstack.errors import InputError
 from navstack.results import COLLISION, SUCCESS, TIMEOUT
 from navstack.timing import FrameTiming
 
@@ -38,7 +39,8 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     Observation: `image` (H, W, 3) uint8 RGB and `dt` (1,) float32, seconds since the previous frame. Action:
     (4,) float32, the velocity command forward, left, up in m/s and yaw_rate in rad/s in the level body frame,
     flown until the next frame arrives. Reward: metres of progress, +10 for success, -10 for a collision.
-    `info` holds `expert_command` (4,) float32, the true `state` and, at the end, `outcome`.
+    `info` holds `expert_command` (4,) float32, the true `state`, the figures that the task reports (none for
+    most) and, at the end, `outcome`.
 
     Args:
         task: name of the task, for instance "FlyToTarget".
@@ -50,9 +52,10 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         perturb: imperfections, each as "name:severity" with a severity from 1 to 5 (envs/perturb lists them).
         camera: False leaves the image black: for experts and anything else that needs no picture.
         render_mode: None or "rgb_array" (a chase view, 640 x 360).
+        parameters: the task's own, for instance `distance=2.0`; a value may be text, as on a command line.
 
     Raises:
-        InputError: for an unknown task, world, airframe, purpose, or a value out of range.
+        InputError: for an unknown task, parameter, world, airframe, purpose, or a value out of range.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 20}  # noqa: RUF012 (Gymnasium's name)
@@ -68,9 +71,9 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         perturb: Sequence[str] = (),
         camera: bool = True,
         render_mode: str | None = None,
+        **parameters: Any,
     ) -> None:
-        if task not in TASKS:
-            raise InputError(f"task '{task}' not found{nearest(task, TASKS)} (tasks: {', '.join(TASKS)})")
+        flown = make_task(task, parameters)
         if not 0.0 <= difficulty <= 1.0:
             raise InputError(f"difficulty is {difficulty}; it must be between 0 and 1")
         self.render_mode = _checked_render_mode(render_mode)
@@ -80,7 +83,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.camera_spec = CameraSpec()
         self.limits = Limits()
         self.simulator = Simulator(
-            self.world_spec, load_airframe(airframe), TASKS[task](), self.camera_spec,
+            self.world_spec, load_airframe(airframe), flown, self.camera_spec,
             timing or FrameTiming(), checked_perturbations(perturb, purpose),
         )  # fmt: skip
         bound = self.limits.as_array()
@@ -101,7 +104,9 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         super().reset(seed=seed)
         if unknown := set(options or ()) - {"anywhere"}:
             raise InputError(f"reset option '{min(unknown)}' is not known; there is 'anywhere'")
-        self.simulator.reset(self.np_random, self.difficulty, bool((options or {}).get("anywhere")))
+        rng, mirrored = self._pair(seed)
+        anywhere = bool((options or {}).get("anywhere"))
+        self.simulator.reset(rng, self.difficulty, anywhere, mirrored)
         self._flight = SimulatedFlight(self.simulator, self.picture)
         self._first_frame = self._flight.next_frame()
         self._captured = self._first_frame.capture_time
@@ -150,8 +155,14 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     def _remaining(self) -> float:
         simulator = self.simulator
-        position = simulator.above_ground(simulator.vehicle.position)
-        return simulator.task.progress(simulator.scenario, position)
+        return simulator.judge.remaining(simulator.above_ground(simulator.vehicle.position))
+
+    def _pair(self, seed: int | None) -> tuple[np.random.Generator, bool]:
+        """What the flight is drawn from, and whether it is the second of a mirrored pair."""
+        if not isinstance(self.simulator.task, Paired):
+            return self.np_random, False
+        number = int(self.np_random.integers(2**32)) if seed is None else seed
+        return np.random.default_rng(number // 2), bool(number % 2)
 
     def _observation(self, image: Image, dt: float) -> Observation:
         return {"image": image, "dt": np.array([dt], dtype=np.float32)}
@@ -160,6 +171,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         info: dict[str, Any] = {
             "expert_command": self.simulator.expert_command().as_array(),
             "state": self.simulator.state(),
+            **self.simulator.judge.report(),
         }
         if self.simulator.outcome is not None:
             info["outcome"] = self.simulator.outcome

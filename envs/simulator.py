@@ -18,7 +18,8 @@ from navstack.envs.perturb.vehicle import PerturbedVehicle
 from navstack.envs.perturb.view import PerturbedView
 from navstack.envs.physics import pybullet
 from navstack.envs.sensors import Camera
-from navstack.envs.tasks.base import Expert, Judge, Scenario, Task
+from navstack.envs.stage import Stage
+from navstack.envs.tasks.base import Expert, Judge, Paired, Scenario, Task
 from navstack.envs.vehicle import GRAVITY, Airframe, Quadrotor
 from navstack.envs.vehicle.quadrotor import NO_FAULTS
 from navstack.envs.worlds.build import build_world
@@ -66,14 +67,21 @@ class Simulator:
             pybullet.disconnect(self.client)
             self.client = -1
 
-    def reset(self, rng: np.random.Generator, difficulty: float, anywhere: bool = False) -> None:
-        """Build the next exact world and put the vehicle at its start, at rest."""
+    def reset(
+        self, rng: np.random.Generator, difficulty: float, anywhere: bool = False, mirrored: bool = False
+    ) -> None:
+        """Build the next exact world and put the vehicle at its start, at rest.
+
+        `mirrored` takes the other flight of the pair, for a task that has pairs.
+        """
         if self._resets == RESETS_PER_SERVER:
             self.close()
             self._connect()
         self._resets += 1
         scenario_rng, world_rng, self._frame_rng, perturb_rng = rng.spawn(4)
         self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty, anywhere)
+        if mirrored and isinstance(self.task, Paired):
+            self.scenario = self.task.mirrored(self.scenario)
         pybullet.resetSimulation(physicsClientId=self.client)
         pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self.client)
         pybullet.setPhysicsEngineParameter(
@@ -86,8 +94,13 @@ class Simulator:
         self._perturb_view(drawn)
         self._air = PerturbedVehicle(drawn, 1.0 / PHYSICS_HZ) if drawn else None
         self.vehicle.spawn(self._start_enu, self.scenario.yaw, self._air.faults if self._air else NO_FAULTS)
-        self.judge: Judge = self.task.judge(self.scenario)
-        self.expert: Expert = self.task.expert(self.scenario)
+        roles = self.task.roles(self.scenario)
+        self.judge: Judge = roles.judge
+        self.expert: Expert = roles.expert
+        self._scenery = roles.scenery
+        if self._scenery is not None:
+            self._stage = Stage(self.client, self.scene, self._tops, self.scenario.layout, self.vehicle)
+            self._scenery.act(0.0, self._stage)
         self.steps = 0
         self.command = ZERO_COMMAND
         self.outcome = None
@@ -170,12 +183,14 @@ class Simulator:
         """At most 0.1 s: contacts need looking up only where one could happen within it."""
         vehicle, judge, command, wind = self.vehicle, self.judge, self.command, self.scene.wind_enu
         client, step, near = self.client, pybullet.stepSimulation, self._near_anything(until_step)
-        air, slopes = self._air, self.scene.slopes
+        air, slopes, scenery = self._air, self.scene.slopes, self._scenery
         if air is not None:
             air.prepare(self.above_ground(vehicle.position)[2], vehicle.velocity, wind)
         for number in range(self.steps + 1, until_step + 1):
             if air is not None:
                 wind, vehicle.velocity_error = air.wind(self.scene.wind_enu), air.velocity_error()
+            if scenery is not None:
+                command = scenery.act(number / PHYSICS_HZ, self._stage) or self.command
             vehicle.actuate(command, wind)
             step(client)
             vehicle.read()
@@ -194,7 +209,8 @@ class Simulator:
 
     def _near_anything(self, until_step: int) -> bool:
         x, y, z = self.vehicle.position
-        reach = NEAR + FASTEST * (until_step - self.steps) / PHYSICS_HZ
+        fastest = FASTEST if self._scenery is None else FASTEST + Stage.FASTEST
+        reach = NEAR + fastest * (until_step - self.steps) / PHYSICS_HZ
         cylinders = self.scene.obstacles
         gaps = np.hypot(cylinders[:, 0] - x, cylinders[:, 1] - y) - cylinders[:, 2]
         outside = np.maximum(gaps, z - self._tops)

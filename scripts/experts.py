@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The expert's success in every world that ships, camera off.
 
-usage: .venv/bin/python scripts/experts.py [--env TASK] [--episodes N] [--seed N] [--workers N]
+usage: .venv/bin/python scripts/experts.py [--env TASK] [--task-option NAME=VALUE ...] [--world NAME ...]
+                                           [--episodes N] [--seed N] [--workers N]
 
 Fails when the expert is below 99% of all flights or below 97% in a world: it is not fit to teach there.
 """
@@ -13,7 +14,9 @@ import sys
 from functools import partial
 
 from navstack.envs.evaluation.run import Conditions, expert_success
+from navstack.envs.tasks import make_task
 from navstack.envs.worlds.spec import world_names
+from navstack.options import parse_options
 from navstack.results import Row, result_row
 from navstack.workers import Workers
 
@@ -27,6 +30,10 @@ def main() -> int:
     )
     parser.add_argument("--env", default="FlyToTarget", help="task (default %(default)s)")
     parser.add_argument(
+        "--task-option", nargs="*", default=[], metavar="NAME=VALUE", help="the task's parameters"
+    )
+    parser.add_argument("--world", nargs="*", default=sorted(world_names()), help="worlds (default: all)")
+    parser.add_argument(
         "--episodes", type=int, default=50, help="flights in each world (default %(default)s)"
     )
     parser.add_argument(
@@ -34,10 +41,10 @@ def main() -> int:
     )
     parser.add_argument("--workers", type=int, default=2, help="processes that fly (default %(default)s)")
     given = parser.parse_args()
-    worlds, outcomes, fit = sorted(world_names()), [], True
-    fly = partial(
-        expert_success, episodes=given.episodes, seed=given.seed, conditions=Conditions(env=given.env)
-    )
+    worlds, outcomes, fit = given.world, [], True
+    conditions = Conditions(env=given.env, task_options=tuple(given.task_option))
+    make_task(conditions.env, parse_options(conditions.task_options))
+    fly = partial(expert_success, episodes=given.episodes, seed=given.seed, conditions=conditions)
     with Workers(given.workers) as workers:
         for world, ends in zip(worlds, workers.map(fly, worlds), strict=True):
             row = result_row("expert", given.env, world, "none", ends, given.seed)

@@ -28,6 +28,8 @@ class Evaluate:
     """Seed of the first flight in each world."""
     env: str = "FlyToTarget"
     """Task to fly."""
+    task_option: tuple[str, ...] = ()
+    """The task's parameters, each as name=value, for instance distance=2 (docs/tasks.md)."""
     airframe: str = ""
     """Airframe by name or path; empty for the default one."""
     difficulty: float = 1.0

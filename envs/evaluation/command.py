@@ -18,9 +18,11 @@ from navstack.envs.evaluation.record import FlightRecord
 from navstack.envs.evaluation.report import write_report
 from navstack.envs.evaluation.run import Conditions, evaluate
 from navstack.envs.navigation import checked_perturbations, checked_world
+from navstack.envs.tasks import make_task
 from navstack.envs.vehicle import DEFAULT_AIRFRAME, load_airframe
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
+from navstack.options import parse_options
 from navstack.policy import OnnxPolicy
 from navstack.results import SUCCESS
 from navstack.timing import FrameTiming
@@ -67,9 +69,11 @@ def _checked(arguments: Evaluate) -> Conditions:
         check_new_file(path)
     timing = FrameTiming(arguments.rate, arguments.drop, arguments.jitter)
     checked_perturbations(arguments.perturb, "evaluate")
+    make_task(arguments.env, parse_options(arguments.task_option))
     return Conditions(
-        arguments.env, airframe, timing, arguments.perturb, arguments.guard, arguments.difficulty
-    )
+        arguments.env, airframe, timing, arguments.perturb, arguments.guard, arguments.difficulty,
+        arguments.task_option,
+    )  # fmt: skip
 
 
 def _progress(console: Console) -> Progress:
@@ -81,7 +85,8 @@ def _progress(console: Console) -> Progress:
 
 def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     """The result table."""
-    table = Table(title=f"{rows[0]['policy']} in {rows[0]['env']}, {rows[0]['perturb']} perturbed")
+    flown = f"{rows[0]['env']} {rows[0]['task_options']}".strip()
+    table = Table(title=f"{rows[0]['policy']} in {flown}, {rows[0]['perturb']} perturbed")
     for column in ("world", "flights", "success", "95% interval", "collisions", "timeouts", "first seed"):
         table.add_column(column, justify="left" if column == "world" else "right")
     for row in rows:

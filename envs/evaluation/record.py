@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -31,3 +31,4 @@ class FlightRecord:
     chase: tuple[Image, ...]  # (H, W, 3) uint8 RGB from behind; as many as frames
     frame_times: tuple[float, ...]  # s since the start; as many as frames
     commands: npt.NDArray[np.float32]  # (T, 4) as sent: forward, left, up m/s, yaw_rate rad/s
+    report: dict[str, float] = field(default_factory=dict)  # what the task's judge reports besides

@@ -22,6 +22,7 @@ from navstack.envs.flight import SimulatedFlight
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.vehicle import DEFAULT_AIRFRAME
 from navstack.flight import Tick, fly
+from navstack.options import parse_options
 from navstack.policy import OnnxPolicy
 from navstack.results import result_row
 from navstack.safety import Guard, guard_for
@@ -41,6 +42,7 @@ class Conditions:
     perturbations: tuple[str, ...] = ()  # each "name:severity"
     guard: bool = True
     difficulty: float = 1.0
+    task_options: tuple[str, ...] = ()  # the task's parameters, each "name=value"
 
     @property
     def perturb(self) -> str:
@@ -91,6 +93,10 @@ def fly_jobs(
     return records
 
 
+def _task_options(conditions: Conditions) -> dict[str, Any]:
+    return dict(parse_options(conditions.task_options))
+
+
 @lru_cache(maxsize=8)
 def _environment(world: str, conditions: Conditions) -> NavigationEnv:
     return NavigationEnv(
@@ -102,6 +108,7 @@ def _environment(world: str, conditions: Conditions) -> NavigationEnv:
         timing=conditions.timing,
         perturb=conditions.perturbations,
         render_mode="rgb_array",
+        **_task_options(conditions),
     )
 
 
@@ -153,7 +160,7 @@ class FlightLogger:
         """The record of the finished flight."""
         simulator = self._flight.simulator
         position = simulator.above_ground(simulator.vehicle.position)
-        target = simulator.scenario.target_enu
+        target = simulator.judge.target_enu
         away = math.hypot(target[0] - position[0], target[1] - position[1])
         outcome = simulator.outcome or "unfinished"
         return FlightRecord(
@@ -175,21 +182,26 @@ class FlightLogger:
             chase=tuple(self._chase),
             frame_times=tuple(self._times),
             commands=np.array(self._commands, dtype=np.float32).reshape(-1, 4),
+            report=simulator.judge.report(),
         )
 
 
 def result_rows(
-    records: Sequence[FlightRecord], perturb: str, seed: int, wall_seconds: float
+    records: Sequence[FlightRecord], conditions: Conditions, seed: int, wall_seconds: float
 ) -> list[dict[str, Any]]:
-    """One row a world, and a pooled one where there are several: the rows of `navstack evaluate --json`."""
+    """One row a world, and a pooled one where there are several: the rows of `navstack evaluate --json`.
+
+    What the task's judge reports stands in the row as the mean over its flights.
+    """
     worlds = list(dict.fromkeys(record.world for record in records))
     groups = [(world, [r for r in records if r.world == world]) for world in worlds]
     if len(worlds) > 1:
         groups.append(("all", list(records)))
     return [
         result_row(
-            records[0].policy, records[0].env, world, perturb, [record.outcome for record in group], seed,
-            wall_seconds=round(wall_seconds, 2),
+            records[0].policy, records[0].env, world, conditions.perturb, [r.outcome for r in group], seed,
+            wall_seconds=round(wall_seconds, 2), task_options=" ".join(conditions.task_options),
+            **{name: float(np.mean([r.report[name] for r in group])) for name in group[0].report},
         )
         for world, group in groups
     ]  # fmt: skip
@@ -208,7 +220,7 @@ def evaluate(
     """Judge a policy: the rows of the result table and the record of every flight."""
     started = time.perf_counter()
     records = fly_jobs(plan(policy, worlds, episodes, seed, conditions, filmed), workers, on_record)
-    rows = result_rows(records, conditions.perturb, seed, time.perf_counter() - started)
+    rows = result_rows(records, conditions, seed, time.perf_counter() - started)
     return rows, records
 
 
@@ -216,7 +228,8 @@ def expert_success(world: str, episodes: int, seed: int, conditions: Conditions)
     """Outcomes of the task's expert with the camera off, through Gymnasium alone."""
     environment = NavigationEnv(
         task=conditions.env, world=world, airframe=conditions.airframe, purpose="evaluate",
-        timing=conditions.timing, perturb=conditions.perturbations, camera=False,
+        difficulty=conditions.difficulty, timing=conditions.timing, perturb=conditions.perturbations,
+        camera=False, **_task_options(conditions),
     )  # fmt: skip
     outcomes = []
     for index in range(episodes):

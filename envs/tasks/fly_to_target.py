@@ -22,7 +22,7 @@ import numpy as np
 
 from navstack.contract import Vector3
 from navstack.envs.experts.approach import ApproachExpert
-from navstack.envs.tasks.base import Scenario
+from navstack.envs.tasks.base import Roles, Scenario
 from navstack.envs.worlds.build import sample_target
 from navstack.envs.worlds.layout import Corridor, Layout, TargetPlacement
 from navstack.envs.worlds.spec import WorldSpec
@@ -61,6 +61,17 @@ class StationJudge:
         elif time - self.inside_since >= SUCCESS_TIME - 1e-9:
             return SUCCESS
         return TIMEOUT if time >= self.time_limit else None
+
+    def remaining(self, position: Vector3) -> float:
+        """Metres outside the middle of the success set."""
+        east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
+        return abs(math.hypot(east, north) - sum(SUCCESS_DISTANCE) / 2.0) + abs(
+            position[2] - sum(SUCCESS_HEIGHT) / 2.0
+        )
+
+    def report(self) -> dict[str, float]:
+        """Nothing besides the outcome."""
+        return {}
 
     def _inside(self, position: Vector3, velocity: Vector3, yaw: float) -> bool:
         vx, vy, vz = velocity
@@ -127,6 +138,7 @@ def approach_scenario(
     )
 
 
+@dataclass(frozen=True, slots=True)
 class FlyToTarget:
     """Fly up to the target and stay in front of it."""
 
@@ -144,17 +156,7 @@ class FlyToTarget:
 
         return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME, anywhere)
 
-    def judge(self, scenario: Scenario) -> StationJudge:
-        """Who decides this flight."""
-        return StationJudge(scenario.target_enu, scenario.time_limit)
-
-    def expert(self, scenario: Scenario) -> ApproachExpert:
-        """Who demonstrates this flight."""
-        return ApproachExpert(scenario.target_enu)
-
-    def progress(self, scenario: Scenario, position: Vector3) -> float:
-        """Metres outside the middle of the success set."""
-        east, north = scenario.target_enu[0] - position[0], scenario.target_enu[1] - position[1]
-        return abs(math.hypot(east, north) - sum(SUCCESS_DISTANCE) / 2.0) + abs(
-            position[2] - sum(SUCCESS_HEIGHT) / 2.0
-        )
+    def roles(self, scenario: Scenario) -> Roles:
+        """Who decides and who demonstrates this flight."""
+        target = scenario.target_enu
+        return Roles(StationJudge(target, scenario.time_limit), ApproachExpert(target))

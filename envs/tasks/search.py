@@ -13,19 +13,20 @@ default) it is anywhere in the range above.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from navstack.contract import Vector3
 from navstack.envs.experts.search import SearchExpert
-from navstack.envs.tasks.base import Scenario
-from navstack.envs.tasks.fly_to_target import FlyToTarget, StationJudge, approach_scenario
+from navstack.envs.tasks.base import Roles, Scenario
+from navstack.envs.tasks.fly_to_target import StationJudge, approach_scenario
 from navstack.envs.worlds.spec import WorldSpec
 
 START_BEARING = (math.radians(55.0), math.pi)  # to either side
 SPARE_TIME = 20.0  # s
 
 
+@dataclass(frozen=True, slots=True)
 class Search:
     """Find the target, fly up to it and stay in front of it."""
 
@@ -45,14 +46,7 @@ class Search:
 
         return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME, anywhere)
 
-    def judge(self, scenario: Scenario) -> StationJudge:
-        """Who decides this flight."""
-        return StationJudge(scenario.target_enu, scenario.time_limit)
-
-    def expert(self, scenario: Scenario) -> SearchExpert:
-        """Who demonstrates this flight."""
-        return SearchExpert(scenario.target_enu)
-
-    def progress(self, scenario: Scenario, position: Vector3) -> float:
-        """Metres outside the middle of the success set."""
-        return FlyToTarget().progress(scenario, position)
+    def roles(self, scenario: Scenario) -> Roles:
+        """Who decides and who demonstrates this flight."""
+        target = scenario.target_enu
+        return Roles(StationJudge(target, scenario.time_limit), SearchExpert(target))

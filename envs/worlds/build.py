@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 
 from navstack.contract import Image, Vector3
+from navstack.envs.physics import pybullet
 from navstack.envs.worlds.bodies import textured_body
 from navstack.envs.worlds.ground import build_ground
-from navstack.envs.worlds.layout import Layout, TargetPlacement
+from navstack.envs.worlds.layout import Layout, Prop, TargetPlacement
 from navstack.envs.worlds.meshes import MeshBuilder, box
 from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
 from navstack.envs.worlds.placing import Plan
+from navstack.envs.worlds.props import prop_cylinders, prop_looks, target_cylinders
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
 from navstack.envs.worlds.spec import ObjectSpec, Room, WorldSpec
 from navstack.envs.worlds.terrain import Slopes, draw_terrain
@@ -53,7 +55,9 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
     ground = build_ground(client, spec, layout, terrain, look_rng)
     statics = _build_statics(client, plan, slopes, look_rng)
     targets = tuple(_build_target(client, target, slopes, look_rng) for target in layout.targets)
-    obstacles = plan.cylinders + [(t.x, t.y, 0.6 * t.size, t.size) for t in layout.targets]
+    obstacles = plan.cylinders
+    obstacles += [c for t in layout.targets for c in target_cylinders(t, t.x, t.y, t.yaw)]
+    obstacles += [c for p in layout.props for c in prop_cylinders(p, p.x, p.y, p.yaw)]
     return Scene(
         ground=ground[0],
         statics=(*ground[1:], *statics),
@@ -64,6 +68,7 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
         fog=_fog(spec, air_rng),
         wind_enu=_wind(spec, air_rng),
         slopes=slopes,
+        props=tuple(_build_prop(client, prop, slopes, look_rng) for prop in layout.props),
     )
 
 
@@ -162,6 +167,17 @@ def _build_target(
     shade = 0.88 + 0.12 * (shade - shade.min()) / max(1.0, float(np.ptp(shade)))
     worn = np.rint(255.0 * np.array(color) * shade[..., None]).astype(np.uint8)
     return textured_body(client, mesh, worn)
+
+
+def _build_prop(client: int, prop: Prop, slopes: Slopes | None, rng: np.random.Generator) -> int:
+    """A body whose own frame is the prop's: it stands where its base is put."""
+    body = textured_body(client, *prop_looks(prop, TILE_PIXELS, rng))
+    orientation = (0.0, 0.0, math.sin(0.5 * prop.yaw), math.cos(0.5 * prop.yaw))
+    foot = slopes.foot(prop.x, prop.y, 0.5 * prop.width) if slopes else 0.0
+    pybullet.resetBasePositionAndOrientation(
+        body, (prop.x, prop.y, foot), orientation, physicsClientId=client
+    )
+    return body
 
 
 def _target_red(rng: np.random.Generator) -> Vector3:

@@ -28,6 +28,20 @@ class Corridor:
 
 
 @dataclass(frozen=True, slots=True)
+class Prop:
+    """One thing that a task adds to a world: a body of its own, which the task's scenery may move or hide."""
+
+    kind: str  # one of objects.SHAPES
+    x: float  # m, ENU
+    y: float  # m, ENU
+    yaw: float  # rad
+    height: float  # m
+    width: float  # m, the longest horizontal side
+    color: tuple[float, float, float]  # RGB, 0 to 1
+    texture: str = "plain"  # a procedural family of textures.py
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What a task asks of a world."""
 
@@ -35,3 +49,5 @@ class Layout:
     corridors: tuple[Corridor, ...]
     center: tuple[float, float]  # m, ENU: objects scatter inside this disc
     radius: float  # m
+    props: tuple[Prop, ...] = ()
+    least_room: float = 0.0  # m, half the side that a room must have at least

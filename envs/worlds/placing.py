@@ -51,7 +51,7 @@ class Plan:
     def scatter(self, rng: np.random.Generator) -> None:
         """Draw how many of each kind stand where. Raises InputError where fewer fit than are asked for."""
         if self.spec.room is not None:
-            half = float(rng.uniform(*self.spec.room.half_size))
+            half = max(float(rng.uniform(*self.spec.room.half_size)), self.layout.least_room)
             self.room = (half, float(rng.uniform(*self.spec.room.height)))
         radius = self.layout.radius
         area = (2.0 * self.room[0]) ** 2 if self.room else math.pi * radius**2

@@ -52,6 +52,7 @@ class Scene:
     sky: Sky
     fog: Fog
     wind_enu: Vector3  # m/s
+    props: tuple[int, ...] = ()
     slopes: Slopes | None = None  # None where the ground is flat, at height 0
 
     def ground_height(self, x: float, y: float) -> float:

@@ -18,6 +18,8 @@ class Collect:
     """Folder for the episodes."""
     env: str = "FlyToTarget"
     """Task to fly."""
+    task_option: tuple[str, ...] = ()
+    """The task's parameters, each as name=value, for instance distance=2 (docs/tasks.md)."""
     world: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")
     """Worlds by name or by path of a world file, flown in turn. Dev and held-out worlds are refused."""
     episodes: int = 100

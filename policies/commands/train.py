@@ -23,6 +23,8 @@ class Train:
     """How much: quick (under 10 minutes on 2 cores) or full (the policies that ship)."""
     network: str = "cfc-strict"
     """Network by name: cfc-strict or cfc-ncps."""
+    task_option: tuple[str, ...] = ()
+    """The task's parameters, each as name=value, for instance distance=2 (docs/tasks.md)."""
     world: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")
     """Worlds to learn in, flown in turn; one that is named twice is flown twice as
     often. Dev and held-out worlds are refused."""

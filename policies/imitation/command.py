@@ -29,8 +29,10 @@ def run_collect(arguments: Collect) -> int:
 
     if arguments.episodes < 1 or arguments.workers < 1:
         raise InputError("--episodes and --workers must be at least 1")
-    config = CollectConfig(env=arguments.env, worlds=arguments.world, seed=arguments.seed)
-    check_worlds(config.env, config.worlds, "train")
+    config = CollectConfig(
+        env=arguments.env, worlds=arguments.world, seed=arguments.seed, task_options=arguments.task_option
+    )
+    check_worlds(config, config.worlds, "train")
     folder, console = arguments.out, Console()
     _open_collection(folder, config)
     with Workers(arguments.workers) as workers, live_bar(console, "expert flies", arguments.episodes) as bar:
@@ -63,7 +65,7 @@ def _open_collection(folder: Path, config: CollectConfig) -> None:
     write_atomically(path, text.encode())
 
 
-def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> bool:
+def check_worlds(config: CollectConfig, worlds: tuple[str, ...], purpose: str) -> bool:
     """Make each world's environment once; returns whether the task's pictures may be mirrored.
 
     Raises InputError for names unknown or not for this purpose.
@@ -77,9 +79,9 @@ def check_worlds(env: str, worlds: tuple[str, ...], purpose: str) -> bool:
         raise InputError("no world is named; give at least one (navstack worlds lists them)")
     for world in worlds:
         try:
-            environment = make_env(env, world, purpose, FrameTiming())
+            environment = make_env(config, world, purpose, FrameTiming())
         except Error as error:
-            raise InputError(f"task '{env}' not found ({error})") from error
+            raise InputError(f"task '{config.env}' not found ({error})") from error
         environment.close()
     return bool(environment.unwrapped.mirrors)  # type: ignore[attr-defined]
 
@@ -92,7 +94,13 @@ def train_config(arguments: Train) -> TrainConfig:
     share = (*base.expert_share, *[0.0] * len(dagger))[: len(dagger)]
     return replace(
         base,
-        collect=replace(base.collect, env=arguments.env, worlds=arguments.world, seed=arguments.seed),
+        collect=replace(
+            base.collect,
+            env=arguments.env,
+            worlds=arguments.world,
+            seed=arguments.seed,
+            task_options=arguments.task_option,
+        ),
         network=arguments.network,
         seed=arguments.seed,
         dev_worlds=arguments.dev_world,
@@ -113,8 +121,8 @@ def _given(value: int | None, otherwise: int) -> int:
 
 def fit_to_task(config: TrainConfig) -> TrainConfig:
     """The run without mirrored pictures where the task's would lie. Raises InputError for wrong names."""
-    mirrors = check_worlds(config.collect.env, config.collect.worlds, "train")
-    check_worlds(config.collect.env, config.dev_worlds, "dev")
+    mirrors = check_worlds(config.collect, config.collect.worlds, "train")
+    check_worlds(config.collect, config.dev_worlds, "dev")
     return config if mirrors else replace(config, augmentation=replace(config.augmentation, mirror=0.0))
 
 

@@ -35,6 +35,7 @@ class CollectConfig:
     anywhere: float = 0.7  # of the flights begin anywhere and are short: as many pictures of more places
     short: float = 5.0  # s after which such a flight is cut off
     guard: bool = True
+    task_options: tuple[str, ...] = ()  # the task's parameters, each "name=value"
 
 
 @dataclass(frozen=True, slots=True)

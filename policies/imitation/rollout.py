@@ -19,6 +19,7 @@ import numpy.typing as npt
 from navstack.contract import Frame, Image, PolicyCard, VehicleState, VelocityCommand
 from navstack.episodes import Episode, EpisodeFacts, save_episode
 from navstack.flight import Policy, Tick, fly
+from navstack.options import parse_options
 from navstack.policies.imitation.config import CollectConfig
 from navstack.policies.imitation.streams import COLLECT, DEV, generator, integer
 from navstack.policy import OnnxPolicy
@@ -181,7 +182,7 @@ def collect_episode(job: CollectJob) -> tuple[EpisodeFacts, int]:
     rng = generator(config.seed, COLLECT, *key)
     seed = integer(config.seed, COLLECT, *key)
     world = config.worlds[job.index % len(config.worlds)]
-    env = make_env(config.env, world, "train", draw_timing(config, rng))
+    env = make_env(config, world, "train", draw_timing(config, rng))
     try:
         anywhere = bool(rng.random() < config.anywhere)
         env.reset(seed=seed, options={"anywhere": anywhere})
@@ -243,7 +244,7 @@ def judge_policy(job: DevJob) -> str:
     config, key = job.config, (job.index,)
     rng = generator(config.seed, DEV, *key)
     timing = draw_timing(config, rng) if job.index % 2 else FrameTiming()
-    env = make_env(config.env, job.world, "dev", timing)
+    env = make_env(config, job.world, "dev", timing)
     try:
         env.reset(seed=integer(config.seed, DEV, *key))
         flight: Flight = env.unwrapped.flight()  # type: ignore[attr-defined]
@@ -253,14 +254,16 @@ def judge_policy(job: DevJob) -> str:
         env.close()
 
 
-def make_env(env: str, world: str, purpose: str, timing: FrameTiming) -> gymnasium.Env[Any, Any]:
-    """The environment of a task by its short name. Raises InputError for unknown names."""
+def make_env(config: CollectConfig, world: str, purpose: str, timing: FrameTiming) -> gymnasium.Env[Any, Any]:
+    """The environment of the configured task. Raises InputError for unknown names and wrong task options."""
+    options: dict[str, Any] = dict(parse_options(config.task_options))
     return gymnasium.make(
-        f"navstack.envs:navstack/{env}-v0",
+        f"navstack.envs:navstack/{config.env}-v0",
         disable_env_checker=True,
         world=world,
         purpose=purpose,
         timing=timing,
+        **options,
     )
 
 

@@ -65,7 +65,7 @@ def test_the_command_writes_rows_with_every_field(tmp_path):
     (row,) = json.loads(out.read_text())
     assert set(row) == {
         "policy", "env", "world", "perturb", "episodes", "successes", "success_rate", "ci_low", "ci_high",
-        "collisions", "timeouts", "seed", "wall_seconds",
+        "collisions", "timeouts", "seed", "wall_seconds", "task_options",
     }  # fmt: skip
     assert row["episodes"] == 2
     assert row["successes"] + row["collisions"] + row["timeouts"] == 2
@@ -75,7 +75,10 @@ def test_the_command_writes_rows_with_every_field(tmp_path):
     ("arguments", "sentence"),
     [
         ((POLICY, "--world", "wintr"), "did you mean 'winter'"),
-        ((POLICY, "--env", "FlyToTarge"), "trained for FlyToTarget"),
+        ((POLICY, "--env", "FlyToTarge"), "did you mean 'FlyToTarget'"),
+        ((POLICY, "--env", "Search"), "trained for FlyToTarget"),
+        ((POLICY, "--task-option", "distanse=2"), "no parameter 'distanse'"),
+        ((POLICY, "--task-option", "distance"), "not name=value"),
         ((POLICY, "--airframe", "crazyflye"), "did you mean 'crazyflie'"),
         ((POLICY, "--episodes", "0"), "at least 1"),
         ((POLICY, "--rate", "500"), "rate_hz is 500"),
