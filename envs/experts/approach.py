@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 from navstack.contract import Vector3, VehicleState, VelocityCommand
 
+STAND_OFF = 3.3  # m: the success set is 2.2 to 4.2, and too close is the worse mistake
+
 
 @dataclass(frozen=True, slots=True)
 class ApproachExpert:
     """Fly to `stand_off` metres in front of the target, at `height`, facing it."""
 
     target_enu: Vector3  # m
-    stand_off: float = 3.3  # m, horizontal: the success set is 2.2 to 4.2, and too close is the worse mistake
+    stand_off: float = STAND_OFF  # m, horizontal
     height: float = 1.75  # m: near the middle of 1.2 to 2.4, and a target stays in view to its foot
     cruise: float = 1.6  # m/s
     climb: float = 0.8  # m/s

@@ -8,8 +8,14 @@ between 2.2 and 4.2 m, height above the ground between 1.2 and 2.4 m, bearing wi
 0.3 m/s, all for 2.0 s without a break. Contact with anything fails; so does the end of the time limit,
 10 s + start distance / (0.5 m/s).
 
-`difficulty` from 0 to 1 widens the start: at 0 every flight begins 5.5 m away with the target dead ahead, at
-1 (the default) over the whole range above.
+`distance`, from 1 (the default) to 3, multiplies the start distance: the range test of Chahine et al. 2023. A
+target then shows as few as 4 / `distance` pixels, so targets grow by `scale`, which is 1 at 1, 1.82 at 2 and
+2.74 at 3: every start shows at least 4 pixels of the target's height. A camera tells size from distance by
+size alone, so the band of success distances grows by the same factor. `scale_targets=False` leaves targets
+and band as they are, to show where the resolution ends.
+
+`difficulty` from 0 to 1 widens the start: at 0 every flight begins at the shortest distance with the target
+dead ahead, at 1 (the default) over the whole range above.
 """
 
 from __future__ import annotations
@@ -20,10 +26,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from navstack.contract import Vector3
-from navstack.envs.experts.approach import ApproachExpert
+from navstack.contract import CameraSpec, Vector3
+from navstack.envs.experts.approach import STAND_OFF, ApproachExpert
 from navstack.envs.tasks.base import Roles, Scenario
-from navstack.envs.worlds.build import sample_target
+from navstack.envs.tasks.parameters import check_range
+from navstack.envs.worlds.build import TARGET_HEIGHT, TARGET_VARIATION, sample_target
 from navstack.envs.worlds.layout import Corridor, Layout, TargetPlacement
 from navstack.envs.worlds.spec import WorldSpec
 from navstack.results import SUCCESS, TIMEOUT
@@ -42,6 +49,9 @@ ANYWHERE_HEIGHT = (0.7, 3.3)  # m
 ANYWHERE_BEARING = math.radians(38.0)
 CORRIDOR_RADIUS = 1.6  # m kept free around the straight way from start to target
 SCATTER_RADIUS = 26.0  # m around the middle of the way, in which objects stand
+SCATTER_MORE = 6.0  # m of that radius more for each trained range of distances more
+LARGEST_DISTANCE = 3.0
+LEAST_PIXELS = 4.0  # of the target's height at the start
 
 
 @dataclass(slots=True)
@@ -50,6 +60,7 @@ class StationJudge:
 
     target_enu: Vector3  # m
     time_limit: float  # s
+    scale: float = 1.0  # of the target, and with it of the band of distances
     inside_since: float | None = None  # s
 
     def update(self, time: float, position: Vector3, velocity: Vector3, yaw: float) -> str | None:
@@ -65,7 +76,7 @@ class StationJudge:
     def remaining(self, position: Vector3) -> float:
         """Metres outside the middle of the success set."""
         east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
-        return abs(math.hypot(east, north) - sum(SUCCESS_DISTANCE) / 2.0) + abs(
+        return abs(math.hypot(east, north) - self.scale * sum(SUCCESS_DISTANCE) / 2.0) + abs(
             position[2] - sum(SUCCESS_HEIGHT) / 2.0
         )
 
@@ -80,7 +91,7 @@ class StationJudge:
         if not SUCCESS_HEIGHT[0] <= position[2] <= SUCCESS_HEIGHT[1]:
             return False
         east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
-        if not SUCCESS_DISTANCE[0] <= math.hypot(east, north) <= SUCCESS_DISTANCE[1]:
+        if not SUCCESS_DISTANCE[0] <= math.hypot(east, north) / self.scale <= SUCCESS_DISTANCE[1]:
             return False
         return abs(math.remainder(math.atan2(north, east) - yaw, math.tau)) <= SUCCESS_BEARING
 
@@ -92,6 +103,8 @@ def approach_scenario(
     bearing: Callable[[], float],
     spare: float,
     anywhere: bool,
+    distances: float = 1.0,
+    scale: float = 1.0,
 ) -> Scenario:
     """Draw a target and a start with a free way to it.
 
@@ -102,17 +115,21 @@ def approach_scenario(
         bearing: draws the target's bearing (rad) from the vehicle's heading.
         spare: s that the time limit gives beyond the way at 0.5 m/s.
         anywhere: begin at any distance and height that a flight may get to, more often near the target.
+        distances: factor of the start distance.
+        scale: factor of the target's size.
 
     Raises:
         InputError: where the world can place no target.
     """
     kind, size = sample_target(spec, rng)
+    size *= scale
+    least, most = distances * START_DISTANCE[0], distances * START_DISTANCE[1]
     if anywhere:
-        nearest, farthest = ANYWHERE_DISTANCE
+        nearest, farthest = scale * ANYWHERE_DISTANCE[0], distances * ANYWHERE_DISTANCE[1]
         distance = nearest + (farthest - nearest) * rng.uniform() ** 2
         height = rng.uniform(*ANYWHERE_HEIGHT)
     else:
-        distance = START_DISTANCE[0] + difficulty * rng.uniform(0.0, START_DISTANCE[1] - START_DISTANCE[0])
+        distance = least + difficulty * rng.uniform(0.0, most - least)
         height = rng.uniform(*START_HEIGHT)
     turned = bearing()
     direction = rng.uniform(-math.pi, math.pi)  # from start to target
@@ -120,13 +137,14 @@ def approach_scenario(
     target = TargetPlacement(kind, east, north, rng.uniform(-math.pi, math.pi), size)
     x = target.x - distance * math.cos(direction)
     y = target.y - distance * math.sin(direction)
-    room = max(distance, START_DISTANCE[0])  # who begins too close has to back off
+    room = max(distance, scale * START_DISTANCE[0])  # who begins too close has to back off
     back_x, back_y = target.x - room * math.cos(direction), target.y - room * math.sin(direction)
     layout = Layout(
         targets=(target,),
-        corridors=(Corridor(back_x, back_y, target.x, target.y, CORRIDOR_RADIUS),),
+        corridors=(Corridor(back_x, back_y, target.x, target.y, scale * CORRIDOR_RADIUS),),
         center=((x + target.x) / 2.0, (y + target.y) / 2.0),
-        radius=SCATTER_RADIUS,
+        radius=SCATTER_RADIUS + SCATTER_MORE * (distances - 1.0),
+        least_room=distance / 2.0 + 2.0 * scale,
     )
     return Scenario(
         layout=layout,
@@ -142,8 +160,24 @@ def approach_scenario(
 class FlyToTarget:
     """Fly up to the target and stay in front of it."""
 
+    distance: float = 1.0
+    scale_targets: bool = True
     name = "FlyToTarget"
     mirrors = True
+
+    def __post_init__(self) -> None:
+        """Raise InputError where `distance` is out of range."""
+        check_range("FlyToTarget's distance", self.distance, 1.0, LARGEST_DISTANCE)
+
+    @property
+    def scale(self) -> float:
+        """Of the targets: the smallest shows `LEAST_PIXELS` at the farthest start."""
+        if not self.scale_targets:
+            return 1.0
+        smallest = (1.0 - TARGET_VARIATION) * min(TARGET_HEIGHT.values())
+        farthest, camera = self.distance * START_DISTANCE[1], CameraSpec()
+        focal = 0.5 * camera.width / math.tan(0.5 * camera.horizontal_fov)
+        return max(1.0, LEAST_PIXELS * farthest / (focal * smallest))
 
     def scenario(
         self, spec: WorldSpec, rng: np.random.Generator, difficulty: float, anywhere: bool = False
@@ -154,9 +188,14 @@ class FlyToTarget:
             widest = ANYWHERE_BEARING if anywhere else difficulty * START_BEARING
             return float(rng.uniform(-widest, widest))
 
-        return approach_scenario(spec, rng, difficulty, bearing, SPARE_TIME, anywhere)
+        return approach_scenario(
+            spec, rng, difficulty, bearing, SPARE_TIME, anywhere, self.distance, self.scale
+        )
 
     def roles(self, scenario: Scenario) -> Roles:
         """Who decides and who demonstrates this flight."""
-        target = scenario.target_enu
-        return Roles(StationJudge(target, scenario.time_limit), ApproachExpert(target))
+        target, scale = scenario.target_enu, self.scale
+        return Roles(
+            StationJudge(target, scenario.time_limit, scale),
+            ApproachExpert(target, stand_off=scale * STAND_OFF),
+        )

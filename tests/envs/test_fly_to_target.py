@@ -13,6 +13,7 @@ from navstack.envs.experts.approach import ApproachExpert
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.tasks.fly_to_target import FlyToTarget, StationJudge
 from navstack.envs.worlds.spec import load_world, world_names
+from navstack.errors import InputError
 from navstack.results import SUCCESS, TIMEOUT
 
 STEP = 1.0 / 240.0
@@ -77,6 +78,57 @@ def test_every_start_obeys_the_published_numbers(seed):
     assert scenario.time_limit == pytest.approx(10.0 + distance / 0.5)
     focal = 48.0 / math.tan(math.radians(40.0))
     assert focal * 2.0 * target[2] / distance >= 4.0  # pixels that the target spans
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), distance=st.floats(1.0, 3.0), scaled=st.booleans(),
+    difficulty=st.floats(0.0, 1.0),
+)  # fmt: skip
+def test_the_range_test_begins_further_away_with_targets_as_large_in_the_picture(
+    seed, distance, scaled, difficulty
+):
+    task = FlyToTarget(distance=distance, scale_targets=scaled)
+    scenario = task.scenario(load_world("meadow"), np.random.default_rng(seed), difficulty)
+    near, far = 5.5 * distance, 12.0 * distance
+    assert near - 1e-9 <= scenario.start_distance <= near + difficulty * (far - near) + 1e-9
+    assert scenario.time_limit == pytest.approx(10.0 + scenario.start_distance / 0.5)
+    (target,) = scenario.layout.targets
+    focal = 48.0 / math.tan(math.radians(40.0))
+    if scaled:
+        assert focal * target.size / scenario.start_distance >= 4.0 - 1e-9
+    else:
+        assert 0.9 <= target.size <= 1.3
+    (corridor,) = scenario.layout.corridors
+    assert corridor.radius >= 0.6 * target.size + 0.5
+
+
+def test_distance_band_and_pilot_grow_with_the_target():
+    task = FlyToTarget(distance=3.0)
+    assert task.scale == pytest.approx(2.736, abs=1e-3)
+    assert FlyToTarget(distance=2.0).scale == pytest.approx(1.824, abs=1e-3)
+    assert FlyToTarget().scale == FlyToTarget(distance=3.0, scale_targets=False).scale == 1.0
+    scenario = task.scenario(load_world("meadow"), np.random.default_rng(0), 1.0)
+    judge = task.roles(scenario).judge
+    x, y, _ = scenario.target_enu
+
+    def won(distance):
+        judge.inside_since = None
+        outcomes = [judge.update(t, (x - distance, y, 1.7), (0.0, 0.0, 0.0), 0.0) for t in (0.0, 2.0)]
+        return outcomes[-1] == SUCCESS
+
+    assert [won(d) for d in (5.9, 6.1, 9.0, 11.4, 11.6)] == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("distance", [0.9, 3.1, -1.0])
+def test_a_distance_out_of_range_is_refused(distance):
+    with pytest.raises(InputError, match=r"FlyToTarget's distance is .* between 1 and 3"):
+        NavigationEnv(distance=distance)
+
+
+@pytest.mark.parametrize("world", ["barn", "forest"])
+def test_the_expert_wins_from_three_times_as_far(world):
+    conditions = Conditions(task_options=("distance=3",))
+    assert expert_success(world, episodes=2, seed=70_100, conditions=conditions).count(SUCCESS) == 2
 
 
 @given(seed=st.integers(0, 2**32 - 1))
