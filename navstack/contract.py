@@ -141,7 +141,7 @@ class PolicyCard:
     task: str  # for instance "FlyToTarget"
     targets: tuple[str, ...]  # marker kinds that the policy was trained to fly to
     network: str  # preset's name
-    wiring: str  # connectivity: "strict" or "ncps"
+    wiring: str  # connectivity: "strict" or "ncps"; "dense" where no wiring is followed
     state_size: int  # S, at least 1
     effective_parameters: int  # of the recurrent core: entries of unmasked weights, and biases
     raw_parameters: int  # of the recurrent core, masked entries included

@@ -11,7 +11,9 @@ import torch
 
 from navstack.benchmarks import timing_row
 from navstack.errors import InputError
-from navstack.policies.cells.cfc import COMMAND_SIZE, WiredCfC, cfc_preset
+from navstack.policies.cells.cell import COMMAND_SIZE
+from navstack.policies.cells.cfc import WiredCfC
+from navstack.policies.cores import cfc_preset
 from navstack.policies.wiring import auto_ncp
 
 BATCH, LENGTH, INPUTS, UNITS, THREADS, REPEATS = 16, 64, 64, 64, 2, 30

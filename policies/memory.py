@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from navstack.errors import InputError
+from navstack.policies.cells.cell import Core
 from navstack.policies.cells.cfc import WiredCfC
 from navstack.policies.cells.wavefront import FF1, TIME_A, TIME_B
-from navstack.policies.network import Core
 
 CLASSES = 4  # what is to be recalled; one motor neuron each
 CUE = 5  # steps that the cue is shown

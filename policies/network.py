@@ -1,39 +1,18 @@
-"""`PolicyNetwork`: vision, a recurrent core, and the scaling between them and the vehicle. Cores by name."""
+"""`PolicyNetwork`: vision, a recurrent core, and the scaling between them and the vehicle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from navstack.contract import CameraSpec, Limits
 from navstack.errors import InputError, nearest
-from navstack.policies.cells.cfc import cfc_preset
+from navstack.policies.cells.cell import COMMAND_SIZE
+from navstack.policies.cores import CORES
 from navstack.policies.vision import Vision
-
-COMMAND_SIZE = 4  # forward, left, up, yaw_rate
-
-
-class Core(Protocol):
-    """A recurrent cell with time as an input. Any `nn.Module` with these members is one."""
-
-    state_size: int  # S, at least 1
-    output_size: int
-
-    def initial_state(self, batch: int) -> Tensor:
-        """The state before the first frame: (batch, S) zeros."""
-        ...
-
-    def step(self, x: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """One frame: x (B, I), state (B, S), dt (B, 1) in nominal periods to output (B, M) and next state."""
-        ...
-
-    def sequence(self, x: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Many frames: x (B, T, I), state (B, S), dt (B, T) to outputs (B, T, M) and the state at the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +41,7 @@ class PolicyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.vision = vision
-        self.core = core
+        self.core: Any = core  # a `cells.cell.Core`
         self.rate_hz, self.dt_min, self.dt_max = rate_hz, dt_min, dt_max
         # motor neurons stay within (-1, 1): the gain lets the command reach its limits all the same
         self.gain = nn.Parameter(torch.full((COMMAND_SIZE,), 2.0))
@@ -72,7 +51,7 @@ class PolicyNetwork(nn.Module):
     @property
     def state_size(self) -> int:
         """Size S of the recurrent state."""
-        return int(self.core.state_size)  # type: ignore[arg-type]
+        return int(self.core.state_size)
 
     def initial_state(self, batch: int) -> Tensor:
         """The state before the first frame: (batch, S) float32 zeros."""
@@ -89,13 +68,13 @@ class PolicyNetwork(nn.Module):
         Returns:
             command (N, 4) in m/s and rad/s inside the limits, and the next state (N, S).
         """
-        output, next_state = self.core.step(self.vision(image), state, self.periods(dt))  # type: ignore[operator]
+        output, next_state = self.core.step(self.vision(image), state, self.periods(dt))
         return self.command(output), next_state
 
     def sequence(self, images: Tensor, dt: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, T, H, W, 3) uint8, dt (B, T) s, state (B, S) to commands (B, T, 4) and last state."""
         features = self.vision.sequence(images)
-        outputs, state = self.core.sequence(features, state, self.periods(dt))  # type: ignore[operator]
+        outputs, state = self.core.sequence(features, state, self.periods(dt))
         return self.command(outputs), state
 
     def forward(self, images: Tensor, dt: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,17 +88,6 @@ class PolicyNetwork(nn.Module):
     def command(self, output: Tensor) -> Tensor:
         """Motor neurons (..., 4) to a command inside the limits."""
         return torch.tanh(output * self.gain + self.bias) * self.limits
-
-
-def _cfc(connectivity: str) -> Callable[[int], nn.Module]:
-    return lambda input_size: cfc_preset(input_size, connectivity)
-
-
-CORES: dict[str, Callable[[int], nn.Module]] = {
-    "cfc-strict": _cfc("strict"),
-    "cfc-ncps": _cfc("ncps"),
-}
-"""Recurrent cores by name: number of features to core. A new one is one line here."""
 
 
 def check_network(name: str) -> None:

@@ -78,7 +78,7 @@ class Vision(nn.Module):
 
     def __init__(self, height: int = 64, width: int = 96, feature_size: int = 48, maps: int = 16) -> None:
         super().__init__()
-        self.feature_size = feature_size
+        self.feature_size, self.size = feature_size, (height, width)
         self.pixels = PixelConvolution(3, 16, 8, stride=4, padding=2)
         self.convolutions = nn.Sequential(
             nn.ReLU(inplace=True),
@@ -106,6 +106,17 @@ class Vision(nn.Module):
         frames = images.flatten(0, 1)
         features = torch.cat([self(part) for part in frames.split(FRAMES_AT_ONCE)])
         return features.view(*images.shape[:2], self.feature_size)
+
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one frame: those of all products with weights, and of the attended means."""
+        layers = [self.pixels, *(layer for layer in self.convolutions if isinstance(layer, nn.Conv2d))]
+        total, (height, width) = 0, self.size
+        for layer in layers:
+            height, width = height // layer.stride[0], width // layer.stride[1]
+            total += layer.weight.numel() * height * width
+        cells, maps = height * width, self.attention.maps
+        attention = self.attention.key_value.weight.numel() * cells + 5 * maps * cells
+        return total + attention + self.features.weight.numel()
 
     def parameter_count(self) -> int:
         """Number of trained values."""

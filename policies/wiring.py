@@ -17,6 +17,7 @@ from navstack.errors import InputError
 
 LAYER_NAMES = ("inter", "command", "motor")
 DEFAULT_SEED = 22222  # that of ncps, so that the same call draws the same circuit
+OTHER_SEED = 1111  # that of ncps for its wirings of one layer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,7 @@ class Wiring:
     ]  # (neurons, neurons): polarity of the synapse source (row) -> destination (column)
     layers: tuple[int, ...]  # neurons of each layer in running order: inter, command, motor
     name: str = "custom"  # how it was drawn, for cards and logs
+    motors: int | None = None  # motor neurons, which stand last; all of the last layer without it
 
     def __post_init__(self) -> None:
         for field in ("sensory", "internal"):
@@ -54,8 +56,8 @@ class Wiring:
 
     @property
     def outputs(self) -> int:
-        """Number of neurons of the last layer, whose states are the output."""
-        return self.layers[-1]
+        """Number of motor neurons, whose states are the output: the last ones."""
+        return self.layers[-1] if self.motors is None else self.motors
 
     @property
     def sensory_synapses(self) -> int:
@@ -82,6 +84,11 @@ def _check(wiring: Wiring) -> None:
     neurons = sum(wiring.layers)
     if not wiring.layers or min(wiring.layers) < 1:
         raise InputError(f"wiring '{wiring.name}': every layer needs at least 1 neuron, not {wiring.layers}")
+    if not 1 <= wiring.outputs <= wiring.layers[-1]:
+        raise InputError(
+            f"wiring '{wiring.name}': motor neurons must be 1 to {wiring.layers[-1]}, the neurons of the last"
+            f" layer, not {wiring.outputs}"
+        )
     if wiring.internal.shape != (neurons, neurons):
         raise InputError(
             f"wiring '{wiring.name}': internal synapses have shape {wiring.internal.shape}, "
@@ -261,3 +268,69 @@ def auto_ncp(inputs: int, units: int, motors: int, sparsity: float = 0.5, seed: 
     )
     name = f"AutoNCP {units} units, {motors} motors, sparsity {sparsity:g}, seed {seed}"
     return Wiring(wiring.sensory, wiring.internal, wiring.layers, name)
+
+
+def fully_connected(inputs: int, units: int, motors: int, seed: int = OTHER_SEED) -> Wiring:
+    """Every neuron hears every input and every neuron, itself included: `ncps.wirings.FullyConnected`.
+
+    One layer; a synapse is inhibitory with probability 1/3. Motor neurons stand last here, first in ncps.
+
+    Args:
+        inputs: sensory inputs.
+        units: neurons in all.
+        motors: motor neurons, at most `units`.
+        seed: of the polarities.
+
+    Raises:
+        InputError: a count that cannot be.
+    """
+    return _one_layer(inputs, units, motors, 0.0, seed, "fully connected")
+
+
+def random_sparse(
+    inputs: int, units: int, motors: int, sparsity: float = 0.5, seed: int = OTHER_SEED
+) -> Wiring:
+    """Synapses between pairs that are drawn from all pairs, the circuit of `ncps.wirings.Random`.
+
+    Args:
+        inputs: sensory inputs.
+        units: neurons in all.
+        motors: motor neurons, at most `units`.
+        sparsity: share of the pairs without a synapse, at least 0 and below 1.
+        seed: of pairs and polarities.
+
+    Raises:
+        InputError: a count that cannot be, or a sparsity outside its range.
+    """
+    return _one_layer(inputs, units, motors, sparsity, seed, "random")
+
+
+def _one_layer(inputs: int, units: int, motors: int, sparsity: float, seed: int, kind: str) -> Wiring:
+    """The random calls of ncps 1.0.1 in their order: neurons first, then inputs."""
+    if inputs < 1 or not 1 <= motors <= units:
+        raise InputError(
+            f"{kind} wiring: inputs must be at least 1 and motors from 1 to the {units} neurons, not {inputs}"
+            f" and {motors}"
+        )
+    if not 0.0 <= sparsity < 1.0:
+        raise InputError(f"{kind} wiring: sparsity must be at least 0 and below 1, not {sparsity}")
+    rng = np.random.default_rng(seed)
+    internal = _random_synapses(rng, units, units, sparsity, draws=1)
+    sensory = _random_synapses(rng, inputs, units, sparsity, draws=2 if kind == "random" else 1)
+    order = [*range(motors, units), *range(motors)]  # ncps counts motor neurons first
+    name = f"{kind} {units} units, {motors} motors, sparsity {sparsity:g}, seed {seed}"
+    return Wiring(sensory[:, order], internal[np.ix_(order, order)], (units,), name, motors)
+
+
+def _random_synapses(
+    rng: np.random.Generator, sources: int, targets: int, sparsity: float, draws: int
+) -> NDArray[np.int8]:
+    """(sources, targets) polarities; of several `draws` the last holds (ncps draws sensory ones twice)."""
+    matrix = np.zeros((sources, targets), dtype=np.int8)
+    pairs: list[int] = list(range(matrix.size))
+    if sparsity > 0.0:
+        pairs = rng.choice(matrix.size, size=round(matrix.size * (1.0 - sparsity)), replace=False).tolist()
+    for pair in pairs:
+        for _ in range(draws):
+            matrix.flat[pair] = rng.choice([-1, 1, 1])
+    return matrix

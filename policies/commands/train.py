@@ -22,7 +22,7 @@ class Train:
     preset: str = "quick"
     """How much: quick (under 10 minutes on 2 cores) or full (the policies that ship)."""
     network: str = "cfc-strict"
-    """Network by name: cfc-strict or cfc-ncps."""
+    """Network by name: cfc-strict, or another that `navstack networks` lists."""
     task_option: tuple[str, ...] = ()
     """The task's parameters, each as name=value, for instance distance=2 (docs/tasks.md)."""
     world: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")

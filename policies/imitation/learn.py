@@ -16,10 +16,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from navstack.errors import InputError
+from navstack.policies.cells.cell import COMMAND_SIZE
 from navstack.policies.imitation.config import TrainConfig
 from navstack.policies.imitation.dataset import WindowDataset
 from navstack.policies.imitation.streams import WEIGHTS, integer
-from navstack.policies.network import COMMAND_SIZE, NetworkSpec, PolicyNetwork, build_network
+from navstack.policies.network import NetworkSpec, PolicyNetwork, build_network
 
 WARM_UP = 0.05  # share of a round's steps in which the learning rate rises
 LAST_RATE = 0.02  # of the peak, at the end of a round
@@ -69,7 +70,7 @@ class Imitator(nn.Module):
         network = self.network
         features = network.vision.sequence(images)
         state = network.initial_state(len(dt)).to(dt.device)
-        outputs, _ = network.core.sequence(features, state, network.periods(dt))  # type: ignore[operator]
+        outputs, _ = network.core.sequence(features, state, network.periods(dt))
         return network.command(outputs), torch.tanh(self.reader(features)) * network.limits
 
 

@@ -7,7 +7,7 @@ from ncps.torch import CfC
 from ncps.wirings import AutoNCP
 from torch.testing import assert_close
 
-from navstack.policies.cells.cfc import HEAD_NAMES, WiredCfC
+from navstack.policies.cells.cfc import MODES, WiredCfC
 from navstack.policies.wiring import auto_ncp
 
 INPUTS, UNITS, MOTORS, SEED = 12, 30, 4, 5
@@ -26,7 +26,7 @@ def ncps_dense(cells, cell, read):
     for layer, part in zip(cells, cell.wiring.layer_slices(), strict=True):
         own = slice(cell.input_size + part.start, cell.input_size + part.stop)
         width = previous.stop - previous.start
-        for head, name in enumerate(HEAD_NAMES):
+        for head, name in enumerate(MODES["default"]):
             matrix = read(getattr(layer, name).weight)
             dense[head, part, previous], dense[head, part, own] = matrix[:, :width], matrix[:, width:]
         previous = own
@@ -43,7 +43,7 @@ def pair():
     with torch.no_grad():
         dense = ncps_dense(cells, cell, lambda weight: weight.detach())
         cell.weight.copy_(dense.flatten()[cell.positions])
-        for head, name in enumerate(HEAD_NAMES):
+        for head, name in enumerate(MODES["default"]):
             cell.bias[head] = torch.cat([getattr(layer, name).bias for layer in cells])
     return cell, theirs
 
@@ -52,7 +52,7 @@ def assert_same_gradients(cell, theirs):
     cells = theirs.rnn_cell._layers
     wanted = ncps_dense(cells, cell, lambda weight: weight.grad).flatten()[cell.positions]
     assert_close(cell.weight.grad, wanted, **EXACT)
-    for head, name in enumerate(HEAD_NAMES):
+    for head, name in enumerate(MODES["default"]):
         wanted = torch.cat([getattr(layer, name).bias.grad for layer in cells])
         assert_close(cell.bias.grad[head], wanted, **EXACT)
 

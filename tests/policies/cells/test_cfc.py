@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from navstack.errors import InputError
-from navstack.policies.cells.cfc import CONNECTIVITIES, WiredCfC, cfc_preset
+from navstack.policies.cells.cfc import WiredCfC
+from navstack.policies.cells.connectivity import CONNECTIVITIES
+from navstack.policies.cores import cfc_preset
 from navstack.policies.wiring import auto_ncp
 
 INPUTS, MOTORS = 6, 2
@@ -108,7 +110,7 @@ def test_a_gradient_for_the_time_is_refused():
     ("arguments", "message"),
     [
         ((INPUTS, "strikt", "default"), "did you mean 'strict'"),
-        ((INPUTS, "strict", "pure"), "CfC mode 'pure' not found"),
+        ((INPUTS, "strict", "pur"), "did you mean 'pure'"),
         ((INPUTS + 1, "strict", "default"), "has 6 inputs, but the cell gets 7"),
     ],
 )
