@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from navstack.policies.cores import CORES
 from navstack.policies.vision import Vision
 
-COLUMNS = ("effective_parameters", "raw_parameters", "neurons", "synapses", "state_size", "multiply_adds")
+HEADINGS = {
+    "effective_parameters": "parameters",
+    "neurons": "neurons",
+    "synapses": "synapses",
+    "state_size": "state",
+    "multiply_adds": "multiply-adds",
+}
+"""Columns of the table: field of a row to heading."""
 
 
 def network_rows() -> list[dict[str, Any]]:
-    """One row a network: name, what it is, connectivity, and COLUMNS of its core."""
+    """One row a network: name, what it is, connectivity, and the counts of its core."""
     features = Vision().feature_size
     rows = []
     for name, preset in CORES.items():
@@ -42,11 +50,14 @@ def list_networks(as_json: bool) -> int:
     if as_json:
         print(json.dumps(rows, indent=1))
         return 0
-    table = Table(title="navstack networks", title_justify="left")
-    for heading in ("network", "what", *COLUMNS):
-        table.add_column(heading.replace("_", " "), justify="right" if heading in COLUMNS else "left")
+    table = Table(title="navstack networks", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("network", *HEADINGS.values(), "what"):
+        number = heading in HEADINGS.values()
+        table.add_column(
+            heading, justify="right" if number else "left", no_wrap=number or heading == "network"
+        )
     for row in rows:
-        table.add_row(row["network"], row["what"], *(f"{row[column]:,}" for column in COLUMNS))
+        table.add_row(row["network"], *(f"{row[column]:,}" for column in HEADINGS), row["what"])
     console = Console()
     console.print(table)
     console.print(

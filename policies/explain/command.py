@@ -16,6 +16,7 @@ from navstack.errors import InputError
 from navstack.files import check_new_file, new_folder, write_atomically
 from navstack.films import write_mp4
 from navstack.policies.cells.cfc import WiredCfC
+from navstack.policies.cores import CORES
 from navstack.policies.explain.activity import TimeConstants, time_constants
 from navstack.policies.explain.attention import Maps, add_noise, input_gradients, ssim, visual_backprop
 from navstack.policies.explain.figures import Layer, neurons_figure, steadiness_figure
@@ -24,7 +25,7 @@ from navstack.policies.explain.gradients import Reach, gradient_reach, random_fe
 from navstack.policies.explain.graph import PolicyGraph
 from navstack.policies.explain.replay import Recording, Replay, every, read_recording, replay
 from navstack.policies.memory import begin_with_time_constants
-from navstack.policies.network import CORES, NetworkSpec, build_network, check_network
+from navstack.policies.network import NetworkSpec, build_network, check_network
 from navstack.policies.wiring import LAYER_NAMES, Wiring
 from navstack.policy import read_policy
 

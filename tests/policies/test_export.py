@@ -8,9 +8,12 @@ import torch
 
 from navstack.errors import InputError
 from navstack.policies import export
+from navstack.policies.cores import CORES
 from navstack.policies.export import export_policy, largest_difference, policy_card, weights_hash
-from navstack.policies.network import CORES, NetworkSpec, build_network
+from navstack.policies.network import NetworkSpec, build_network
 from navstack.policy import OnnxPolicy
+
+WIRED = ("cfc-strict", "cfc-ncps")
 
 
 def make(preset="cfc-strict", seed=0):
@@ -24,7 +27,7 @@ def make(preset="cfc-strict", seed=0):
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     made = {}
-    for preset in CORES:
+    for preset in WIRED:
         network, card = make(preset)
         path = folder / f"{preset}.onnx"
         export_policy(network, card, path)
@@ -32,13 +35,22 @@ def exported(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("preset", CORES)
+@pytest.mark.parametrize("preset", WIRED)
 def test_onnx_runtime_agrees_with_torch_over_500_steps_of_irregular_time(exported, preset):
     network, card, path = exported[preset]
     assert largest_difference(network, path.read_bytes(), card, steps=500) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", CORES)
+def test_every_network_exports_and_agrees_over_1000_steps_of_irregular_time(preset, tmp_path):
+    network, card = make(preset)
+    export_policy(network, card, tmp_path / "policy.onnx")
+    assert largest_difference(network, (tmp_path / "policy.onnx").read_bytes(), card, steps=1000) < 1e-5
+    assert OnnxPolicy.load(tmp_path / "policy.onnx").card.network == preset
+
+
+@pytest.mark.parametrize("preset", WIRED)
 def test_the_file_is_small_and_of_the_plain_default_domain(exported, preset):
     _, _, path = exported[preset]
     model = onnx.load(str(path), load_external_data=False)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from navstack.contract import Limits
 from navstack.errors import InputError
-from navstack.policies.network import CORES, NetworkSpec, build_network
+from navstack.policies.cores import CORES
+from navstack.policies.network import NetworkSpec, build_network
 from navstack.policies.vision import Vision
 
 

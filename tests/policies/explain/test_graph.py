@@ -8,10 +8,11 @@ import torch
 from navstack.contract import PolicyCard
 from navstack.errors import InputError
 from navstack.onnx_file import Contents
+from navstack.policies.cores import CORES
 from navstack.policies.explain import operators
 from navstack.policies.explain.graph import PolicyGraph
 from navstack.policies.export import to_onnx
-from navstack.policies.network import CORES, NetworkSpec, build_network
+from navstack.policies.network import NetworkSpec, build_network
 from navstack.policy import PolicyFile, read_policy
 
 
