@@ -52,10 +52,8 @@ def list_networks(as_json: bool) -> int:
         return 0
     table = Table(title="navstack networks", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("network", *HEADINGS.values(), "what"):
-        number = heading in HEADINGS.values()
-        table.add_column(
-            heading, justify="right" if number else "left", no_wrap=number or heading == "network"
-        )
+        text = heading not in HEADINGS.values()
+        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != "what")
     for row in rows:
         table.add_row(row["network"], *(f"{row[column]:,}" for column in HEADINGS), row["what"])
     console = Console()
