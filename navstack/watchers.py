@@ -1,0 +1,147 @@
+"""Those who watch a flight: the recorder and the page, each a process of its own behind the ring.
+
+The loop's part is to pack a record and copy it. What the watchers do, and whether they live, never delays it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from navstack.card import card_to_json
+from navstack.contract import PolicyCard
+from navstack.errors import InputError
+from navstack.recorder import Rotation
+from navstack.ring import Ring, RingWriter
+from navstack.telemetry import Note, Record, pack
+
+SLOTS = 256  # turns: five seconds at 50 Hz
+TEXT = 8 << 10  # bytes for events in a record
+READY_WITHIN = 20.0  # s
+DONE_WITHIN = 5.0  # s
+
+
+class Watcher:
+    """One watching process."""
+
+    def __init__(self, name: str, module: str, ring: Ring, settings: dict[str, Any]) -> None:
+        self.name, self._told = name, False
+        # A session of its own: Ctrl-C is the loop's to answer. Its standard input ends with the loop.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            pass_fds=(ring.descriptor,), start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"ring": ring.descriptor, **settings}).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def wait_until_ready(self) -> str:
+        """The line that the process prints once it is. Raises InputError with its sentence where it fails."""
+        process = self.process
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], READY_WITHIN)
+        line = process.stdout.readline().decode().strip() if ready else ""
+        if not line:
+            self._told = True
+            process.kill()
+            _, errors = process.communicate()
+            sentence = errors.decode().strip().splitlines()[-1:] or [
+                f"it said nothing for {READY_WITHIN:g} s"
+            ]
+            raise InputError(f"the {self.name} does not start: {sentence[0]}")
+        return line
+
+    def died(self) -> str | None:
+        """What it said when it ended by itself, once; None while it lives."""
+        if self._told or self.process.poll() is None:
+            return None
+        self._told = True
+        assert self.process.stderr is not None
+        sentence = self.process.stderr.read().decode().strip().splitlines()[-1:]
+        return sentence[0] if sentence else f"ended with status {self.process.returncode}"
+
+    def end(self) -> str | None:
+        """Let it finish; its last sentence where it failed now."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(DONE_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        return self.died() if self.process.wait() else None
+
+
+class Watchers:
+    """The ring and whoever reads it. Use as a context manager; `__call__` is told every turn."""
+
+    def __init__(self, card: PolicyCard) -> None:
+        shape = (card.camera.height, card.camera.width, 3)
+        self.ring = Ring.create(SLOTS, 512 + TEXT + shape[0] * shape[1] * shape[2])
+        self._card, self._writer = card, RingWriter(self.ring)
+        self._watchers: list[Watcher] = []
+        self._requests, self._turns = self.ring.requests, 0
+        self.failures: list[str] = []
+
+    def record_to(self, path: Path, rotation: Rotation) -> None:
+        """Start the recorder. Raises InputError where the log cannot be written."""
+        settings = {
+            "path": str(path), "file_bytes": rotation.file_bytes, "files": rotation.files,
+            "card": card_to_json(self._card),
+        }  # fmt: skip
+        self._start("recorder", "navstack.recording", settings)
+
+    def show_on(self, address: str, token: str | None) -> str:
+        """Start the page; the line that says where it is. Raises InputError where it cannot be served."""
+        settings = {"address": address, "token": token, "card": card_to_json(self._card)}
+        return self._start("page", "navstack.view.server", settings)
+
+    def _start(self, name: str, module: str, settings: dict[str, Any]) -> str:
+        watcher = Watcher(name, module, self.ring, settings)
+        self._watchers.append(watcher)
+        return watcher.wait_until_ready()
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Name and process id of each."""
+        return {watcher.name: watcher.process.pid for watcher in self._watchers}
+
+    def hold_asked(self) -> bool:
+        """Whether somebody pressed HOLD on the page since the last question."""
+        before, self._requests = self._requests, self.ring.requests
+        return self._requests != before
+
+    def __call__(self, record: Record) -> tuple[Note, ...]:
+        """Tell them of a turn; what became of them since, about once a second."""
+        if not self._writer.put(pack(record)):
+            self._writer.put(pack(Record(record.tick)))  # too much was said at once: the turn itself counts
+        self._turns += 1
+        if self._turns % 20:
+            return ()
+        found = [(watcher.name, watcher.died()) for watcher in self._watchers]
+        notes = tuple(
+            Note(record.tick.time, name, f"the {name} is gone: {said}", warning=True)
+            for name, said in found
+            if said is not None
+        )
+        self.failures += [note.text for note in notes]
+        return notes
+
+    def __enter__(self) -> Watchers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for watcher in self._watchers:
+            said = watcher.end()
+            if said is not None:
+                self.failures.append(f"the {watcher.name} is gone: {said}")
+        self.ring.close()
