@@ -1,0 +1,5 @@
+"""PX4 and ArduCopter over MAVLink."""
+
+from navstack.autopilot.mavlink.connection import MavlinkLink
+
+__all__ = ["MavlinkLink"]
