@@ -64,7 +64,7 @@ class EmulatedAutopilot:
         self.mode = self.emulation.modes.hold if not body.landed else self.emulation.pilot_mode
         self.armed = not body.landed
         x, y, _ = body.state().position_enu
-        self.home: Vector3 = (x, y, 0.0)
+        self.home: Vector3 = (x, y, body.ground())
         self.flying = Flying(self)
         self.flown_ned: tuple[float, float, float, float] | None = None
         self.setpoint: Any = None  # the newest SET_POSITION_TARGET_LOCAL_NED that was taken

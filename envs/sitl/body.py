@@ -35,6 +35,16 @@ class _Later:
             self.decided = None if self.outcome is None else time
         return None
 
+    @property
+    def target_enu(self) -> Vector3:
+        return self._judge.target_enu
+
+    def remaining(self, position: Vector3) -> float:
+        return self._judge.remaining(position)
+
+    def report(self) -> dict[str, float]:
+        return self._judge.report()
+
 
 class SitlBody:
     """One vehicle in one exact world, advanced by whoever owns the clock.
@@ -53,8 +63,7 @@ class SitlBody:
         self.landed = False
         self._picture_due = True
         if on_ground:
-            x, y, _ = self.simulator.vehicle.position
-            self._stand((x, y, STANDING))
+            self._stand()
 
     @property
     def camera(self) -> CameraSpec:
@@ -82,6 +91,11 @@ class SitlBody:
         """The companion flies: the task's time begins, once."""
         if self._judge.began is None:
             self._judge.began = self.now()
+
+    def ground(self) -> float:
+        """Height (m, ENU) of the ground below the vehicle."""
+        position = self.simulator.vehicle.position
+        return position[2] - self.simulator.above_ground(position)[2]
 
     def now(self) -> float:
         """s of simulated time."""
@@ -119,16 +133,17 @@ class SitlBody:
                 simulator.steps = until_step
                 return
             vehicle = simulator.vehicle
-            low = vehicle.position[2] < LOW
+            low = simulator.above_ground(vehicle.position)[2] < LOW
             simulator.advance(min(until_step, simulator.steps + FEW) if low else until_step)
             sinking = -vehicle.velocity[2]
-            if vehicle.position[2] < STANDING + 0.02 and 0.0 < sinking < TOUCHDOWN and not self.crashed:
-                self._stand((vehicle.position[0], vehicle.position[1], STANDING))
+            touches = simulator.above_ground(vehicle.position)[2] < STANDING + 0.02
+            if touches and 0.0 < sinking < TOUCHDOWN and not self.crashed:
+                self._stand()
 
-    def _stand(self, position: Vector3) -> None:
-        """Put it down here, upright and at rest."""
+    def _stand(self) -> None:
+        """Put it down below here, upright and at rest."""
         vehicle, client = self.simulator.vehicle, self.simulator.client
-        yaw = vehicle.yaw()
+        position, yaw = (*vehicle.position[:2], self.ground() + STANDING), vehicle.yaw()
         upright = pybullet.getQuaternionFromEuler((0.0, 0.0, yaw))
         pybullet.resetBasePositionAndOrientation(vehicle.body, position, upright, physicsClientId=client)
         pybullet.resetBaseVelocity(vehicle.body, (0.0,) * 3, (0.0,) * 3, physicsClientId=client)
