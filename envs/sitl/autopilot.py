@@ -22,13 +22,14 @@ from navstack.autopilot.mavlink.frames import (
 )
 from navstack.autopilot.transport import Transport
 from navstack.contract import ZERO_COMMAND, Frame, Vector3, VelocityCommand
+from navstack.envs.simulator import PHYSICS_HZ
 from navstack.envs.sitl import telemetry
 from navstack.envs.sitl.body import SitlBody
 from navstack.envs.sitl.commands import answer
 from navstack.envs.sitl.flying import Flying
 from navstack.envs.sitl.rules import EMULATIONS, OFFBOARD_LOSS, OFFBOARD_STREAM, Parameter
 
-STEP = 0.01  # s of one turn
+STEP = 2.0 / PHYSICS_HZ  # s of one turn
 BOOTED_BEFORE = 12.345  # s that its clock is ahead of the body's: nobody may take the two for one
 
 
@@ -69,6 +70,7 @@ class EmulatedAutopilot:
         self.flown_ned: tuple[float, float, float, float] | None = None
         self.setpoint: Any = None  # the newest SET_POSITION_TARGET_LOCAL_NED that was taken
         self.setpoint_time = self.streaming_since = -math.inf
+        self.first_setpoint = math.inf  # s, taken or not
         self.setpoints = 0
         self._intervals = {number: [interval, 0.0] for number, (interval, _) in telemetry.MESSAGES.items()}
         self._intervals[telemetry.ESTIMATOR[firmware]] = [telemetry.ESTIMATOR_MESSAGE[0], 0.0]
@@ -81,10 +83,7 @@ class EmulatedAutopilot:
     def step(self, seconds: float = STEP) -> list[Frame]:
         """One turn; the frames that the camera took in it."""
         now = self.body.now()
-        for transport in self.transports:
-            for piece in transport.read():
-                for message in self.codec.decode(piece, transport.datagrams):
-                    answer(self, message)
+        self.listen()
         self._rules(now)
         command = self.flying.command(now)
         self._note_flown(command)
@@ -93,6 +92,13 @@ class EmulatedAutopilot:
             self.disarm("crashed")
         self._telemetry()
         return frames
+
+    def listen(self) -> None:
+        """Answer what has come."""
+        for transport in self.transports:
+            for piece in transport.read():
+                for message in self.codec.decode(piece, transport.datagrams):
+                    answer(self, message)
 
     def boot_ms(self) -> int:
         """Its clock in ms."""
@@ -146,6 +152,7 @@ class EmulatedAutopilot:
             return
         if not all(map(math.isfinite, (message.vx, message.vy, message.vz, message.yaw_rate))):
             return
+        self.first_setpoint = min(now, self.first_setpoint)
         if self.emulation.firmware is Firmware.ARDUCOPTER:
             if self.mode != self.emulation.modes.command:
                 return

@@ -10,7 +10,7 @@ from navstack.envs.sitl import EmulatedAutopilot, MemoryWire, SitlBody
 
 
 class Flight:
-    """Link, wire, autopilot and body, turned together 100 times a second."""
+    """Link, wire, autopilot and body, turned together 120 times a second."""
 
     def __init__(self, environment, firmware=Firmware.PX4, on_ground=False, parameters=None, **config):
         config.setdefault("engage", "self")
@@ -27,7 +27,7 @@ class Flight:
         return self.link.status().authority
 
     def run(self, seconds, command=None, until=None):
-        """Turn for so long, sending the command at 50 Hz; whether `until` came true."""
+        """Turn for so long, sending the command at 60 Hz; whether `until` came true."""
         end, turn = self.body.now() + seconds, 0
         while self.body.now() < end - 1e-9:
             self.autopilot.step()
