@@ -13,7 +13,7 @@ import numpy.typing as npt
 from navstack.envs.physics import pybullet
 from navstack.envs.vehicle import Quadrotor
 from navstack.envs.worlds.layout import Layout
-from navstack.envs.worlds.props import Cylinder, prop_cylinders, target_cylinders
+from navstack.envs.worlds.props import Cylinder, prop_cylinders, standing_radius, target_cylinders
 from navstack.envs.worlds.scene import Scene
 
 AWAY = -1000.0  # m: a hidden body is below the ground, out of reach and beyond what the camera draws
@@ -50,7 +50,7 @@ class Stage:
         for body, prop in reversed(list(zip(scene.props, layout.props, strict=True))):
             row -= len(prop_cylinders(prop, 0.0, 0.0, 0.0))
             bounds = partial(prop_cylinders, prop)
-            movables.append(Movable(body, (0.0, 0.0, 0.0), 0.0, 0.5 * prop.width, bounds, row))
+            movables.append(Movable(body, (0.0, 0.0, 0.0), 0.0, standing_radius(prop), bounds, row))
         for body, target in reversed(list(zip(scene.targets, layout.targets, strict=True))):
             row -= len(target_cylinders(target, 0.0, 0.0, 0.0))
             place, radius = (target.x, target.y, target.yaw), 0.35 * target.size

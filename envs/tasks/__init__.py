@@ -5,7 +5,9 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from navstack.envs.tasks.base import Task
+from navstack.envs.tasks.clutter import Clutter
 from navstack.envs.tasks.fly_to_target import FlyToTarget
+from navstack.envs.tasks.gates import Gates
 from navstack.envs.tasks.parameters import converted
 from navstack.envs.tasks.search import Search
 from navstack.errors import InputError, nearest
@@ -13,6 +15,8 @@ from navstack.errors import InputError, nearest
 TASKS: dict[str, type[Task]] = {
     "FlyToTarget": FlyToTarget,
     "Search": Search,
+    "Clutter": Clutter,
+    "Gates": Gates,
 }
 
 

@@ -20,7 +20,7 @@ from navstack.envs.worlds.layout import Layout, Prop, TargetPlacement
 from navstack.envs.worlds.meshes import MeshBuilder, box
 from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
 from navstack.envs.worlds.placing import Plan
-from navstack.envs.worlds.props import prop_cylinders, prop_looks, target_cylinders
+from navstack.envs.worlds.props import prop_cylinders, prop_looks, standing_radius, target_cylinders
 from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
 from navstack.envs.worlds.spec import ObjectSpec, Room, WorldSpec
 from navstack.envs.worlds.terrain import Slopes, draw_terrain
@@ -173,7 +173,7 @@ def _build_prop(client: int, prop: Prop, slopes: Slopes | None, rng: np.random.G
     """A body whose own frame is the prop's: it stands where its base is put."""
     body = textured_body(client, *prop_looks(prop, TILE_PIXELS, rng))
     orientation = (0.0, 0.0, math.sin(0.5 * prop.yaw), math.cos(0.5 * prop.yaw))
-    foot = slopes.foot(prop.x, prop.y, 0.5 * prop.width) if slopes else 0.0
+    foot = slopes.foot(prop.x, prop.y, standing_radius(prop)) if slopes else 0.0
     pybullet.resetBasePositionAndOrientation(
         body, (prop.x, prop.y, foot), orientation, physicsClientId=client
     )

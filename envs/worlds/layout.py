@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from navstack.envs.worlds.objects import Size
+from navstack.envs.worlds.spec import ObjectSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One thing in its place."""
+
+    spec: ObjectSpec  # what it is and what it looks like
+    x: float  # m, ENU
+    y: float  # m, ENU
+    yaw: float  # rad
+    size: Size
+
 
 @dataclass(frozen=True, slots=True)
 class TargetPlacement:
@@ -31,7 +45,7 @@ class Corridor:
 class Prop:
     """One thing that a task adds to a world: a body of its own, which the task's scenery may move or hide."""
 
-    kind: str  # one of objects.SHAPES
+    kind: str  # one of objects.SHAPES, or "gate"
     x: float  # m, ENU
     y: float  # m, ENU
     yaw: float  # rad
@@ -51,3 +65,4 @@ class Layout:
     radius: float  # m
     props: tuple[Prop, ...] = ()
     least_room: float = 0.0  # m, half the side that a room must have at least
+    obstacles: tuple[Placed, ...] = ()  # stand where the task wants them, merged with the world's own

@@ -7,23 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from navstack.envs.worlds.layout import Layout
+from navstack.envs.worlds.layout import Layout, Placed
 from navstack.envs.worlds.objects import ASPECT, NARROWEST, Size
 from navstack.envs.worlds.spec import ObjectSpec, WorldSpec
 from navstack.errors import InputError
 
 PLACEMENT_TRIES = 400
-
-
-@dataclass(slots=True)
-class Placed:
-    """One thing in its place."""
-
-    spec: ObjectSpec
-    x: float  # m, ENU
-    y: float  # m, ENU
-    yaw: float  # rad
-    size: Size
 
 
 @dataclass(slots=True)
@@ -50,6 +39,7 @@ class Plan:
 
     def scatter(self, rng: np.random.Generator) -> None:
         """Draw how many of each kind stand where. Raises InputError where fewer fit than are asked for."""
+        self.placed += self.layout.obstacles
         if self.spec.room is not None:
             half = max(float(rng.uniform(*self.spec.room.half_size)), self.layout.least_room)
             self.room = (half, float(rng.uniform(*self.spec.room.height)))
@@ -110,6 +100,9 @@ class Plan:
                 _distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1)
                 < corridor.radius + radius
             ):
+                return False
+        for prop in self.layout.props:
+            if math.hypot(x - prop.x, y - prop.y) < radius + Size(prop.height, prop.width).radius:
                 return False
         # Crowns may touch; trunks, boxes and houses may not stand in each other.
         return all(math.hypot(x - p.x, y - p.y) > 0.75 * (radius + p.size.radius) for p in self.placed)
