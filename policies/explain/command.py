@@ -21,8 +21,9 @@ from navstack.policies.explain.activity import TimeConstants, time_constants
 from navstack.policies.explain.attention import Maps, add_noise, input_gradients, ssim, visual_backprop
 from navstack.policies.explain.figures import Layer, neurons_figure, steadiness_figure
 from navstack.policies.explain.film import attention_film
-from navstack.policies.explain.gradients import Reach, gradient_reach, random_features, reach_figure
+from navstack.policies.explain.gradients import random_features, reach_figure
 from navstack.policies.explain.graph import PolicyGraph
+from navstack.policies.explain.reach import Reach, gradient_reach
 from navstack.policies.explain.replay import Recording, Replay, every, read_recording, replay
 from navstack.policies.memory import begin_with_time_constants
 from navstack.policies.network import NetworkSpec, build_network, check_network

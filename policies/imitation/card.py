@@ -21,6 +21,11 @@ def success_rate(rows: Sequence[dict[str, Any]]) -> float:
     return float(sum(row["successes"] for row in rows) / sum(row["episodes"] for row in rows))
 
 
+def ends_early(rates: Sequence[float], patience: int) -> bool:
+    """Whether the best of the rounds so far (the earliest of equals) lies at least `patience` rounds back."""
+    return len(rates) - 1 - rates.index(max(rates)) >= patience
+
+
 def read_dev(path: Path) -> list[dict[str, Any]]:
     """The rows of a dev.json. Raises InputError where it is broken."""
     try:

@@ -82,10 +82,11 @@ def restore(
     checkpoint: Checkpoint, network: torch.nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> None:
     """Put weights, optimiser and torch's random state back. Raises InputError where they do not fit."""
-    try:
-        network.load_state_dict(_below("weights.", checkpoint.tensors))
-    except RuntimeError as error:
-        raise InputError(f"the checkpoint belongs to another network ({error})") from error
+    weights = _below("weights.", checkpoint.tensors)
+    other = _other_network(network.state_dict(), weights)
+    if other:
+        raise InputError(f"the checkpoint belongs to another network: {other}")
+    network.load_state_dict(weights)
     if optimizer is None:
         return
     state: dict[int, dict[str, torch.Tensor]] = {}
@@ -94,6 +95,16 @@ def restore(
         state.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(checkpoint.tensors["random.torch"])
+
+
+def _other_network(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> str | None:
+    """The first difference between two sets of weights, in words; None where they fit."""
+    for name in sorted(wanted | found):
+        here, there = (tuple(side[name].shape) if name in side else None for side in (wanted, found))
+        if here != there:
+            shapes = [f"shape {shape}" if shape is not None else "missing" for shape in (there, here)]
+            return f"'{name}' is {shapes[0]} there and {shapes[1]} here"
+    return None
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

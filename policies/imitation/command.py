@@ -6,13 +6,14 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
 from navstack.errors import InputError
 from navstack.files import check_new_file, disk_errors, write_atomically
-from navstack.policies.imitation.config import CollectConfig, TrainConfig, preset
+from navstack.policies.imitation.config import CollectConfig, TrainConfig, config_from_json, preset
+from navstack.policies.imitation.demonstrations import digest
 
 if TYPE_CHECKING:
     from navstack.policies.commands.collect import Collect
@@ -89,33 +90,58 @@ def check_worlds(config: CollectConfig, worlds: tuple[str, ...], purpose: str) -
 def train_config(arguments: Train) -> TrainConfig:
     """The run that the arguments describe. Raises InputError where they contradict each other."""
     cores = len(os.sched_getaffinity(0))
-    base = preset(arguments.preset)
-    dagger = base.dagger_episodes if arguments.dagger_episodes is None else arguments.dagger_episodes
+    base = preset(arguments.preset) if arguments.config is None else read_config(arguments.config)
+    dagger = _given(arguments.dagger_episodes, base.dagger_episodes)
     share = (*base.expert_share, *[0.0] * len(dagger))[: len(dagger)]
-    return replace(
+    seed = _given(arguments.seed, base.seed)
+    env, worlds = _given(arguments.env, base.collect.env), _given(arguments.world, base.collect.worlds)
+    config = replace(
         base,
         collect=replace(
             base.collect,
-            env=arguments.env,
-            worlds=arguments.world,
-            seed=arguments.seed,
-            task_options=arguments.task_option,
+            env=env,
+            worlds=worlds,
+            seed=seed,
+            task_options=_given(arguments.task_option, base.collect.task_options),
         ),
-        network=arguments.network,
-        seed=arguments.seed,
-        dev_worlds=arguments.dev_world,
+        network=_given(arguments.network, base.network),
+        seed=seed,
+        dev_worlds=_given(arguments.dev_world, base.dev_worlds),
         workers=arguments.workers or cores,
         threads=arguments.threads or cores,
         accelerator=arguments.accelerator,
+        precision=arguments.precision,
         expert_episodes=_given(arguments.expert_episodes, base.expert_episodes),
         dagger_episodes=dagger,
         expert_share=share,
-        steps=base.steps if arguments.steps is None else arguments.steps,
+        steps=_given(arguments.steps, base.steps),
         dev_episodes=_given(arguments.dev_episodes, base.dev_episodes),
+        memory=_given(arguments.memory, base.memory),
+        patience=_given(arguments.patience, base.patience),
+        demonstrations="",
     )
+    if arguments.learning_rate is not None:
+        later = config.later_rate * arguments.learning_rate / config.learning_rate
+        config = replace(config, learning_rate=arguments.learning_rate, later_rate=later)
+    if arguments.demonstrations is None:
+        return config
+    found, count = digest(arguments.demonstrations, arguments.expert_episodes)
+    return replace(config, demonstrations=found, expert_episodes=count)
 
 
-def _given(value: int | None, otherwise: int) -> int:
+def read_config(path: Path) -> TrainConfig:
+    """A configuration from a JSON file. Raises InputError where it is none."""
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not the configuration of a training run ({error})") from error
+    return config_from_json(values)
+
+
+ValueT = TypeVar("ValueT")
+
+
+def _given(value: ValueT | None, otherwise: ValueT) -> ValueT:
     return otherwise if value is None else value
 
 
@@ -129,14 +155,14 @@ def fit_to_task(config: TrainConfig) -> TrainConfig:
 def run_train(arguments: Train) -> int:
     """Train. Raises InputError before anything flies, or when the disk is full."""
     config = fit_to_task(train_config(arguments))
-    from navstack.policies.imitation.learn import check_accelerator
+    from navstack.policies.imitation.processes import Processes
     from navstack.policies.imitation.run import train
     from navstack.policies.network import check_network
 
     check_network(config.network)
-    check_accelerator(config.accelerator)
-    console = Console()
-    result = train(arguments.out, config, console)
+    processes = Processes(config.accelerator, config.precision)
+    console = Console(quiet=not processes.first)
+    result = train(arguments.out, config, console, processes, arguments.demonstrations)
     console.print(f"policy: {result}", highlight=False)
     return 0
 
@@ -163,7 +189,6 @@ def network_of_run(folder: Path) -> PolicyNetwork:
 def _restored(folder: Path) -> tuple[PolicyNetwork, NetworkSpec, TrainConfig, int]:
     """Network, its shape, the run and its round, of the newest checkpoint in a folder."""
     from navstack.policies.imitation.checkpoint import load_checkpoint, restore
-    from navstack.policies.imitation.config import config_from_json
     from navstack.policies.imitation.learn import Imitator
     from navstack.policies.network import NetworkSpec, build_network
 

@@ -58,6 +58,9 @@ class TrainConfig:
     clip: float = 5.0  # largest gradient norm
     huber: float = 0.1  # errors (in limits) below this count quadratically, above linearly
     reader: float = 1.0  # weight of the loss of commands read from single frames
+    memory: float = 0.0  # s, longest time constant that the network begins with; 0: weights as drawn
+    patience: int = 0  # rounds without a better dev success after which the run ends; 0: all are done
+    demonstrations: str = ""  # SHA-256 over given episodes that stand for the expert's flights
     augmentation: Augmentation = Augmentation()
     dev_worlds: tuple[str, ...] = ("park", "farmland", "barn", "bazaar")
     dev_episodes: int = 12  # in each dev world after each round
@@ -66,6 +69,7 @@ class TrainConfig:
     workers: int = 2
     threads: int = 2
     accelerator: str = "cpu"
+    precision: str = "32-true"  # or bf16-mixed: the convolutions in bfloat16
 
     def __post_init__(self) -> None:
         """Check what belongs together. Raises InputError."""
@@ -77,6 +81,12 @@ class TrainConfig:
             )
         if min(self.expert_episodes, *self.dagger_episodes, *self.steps, self.windows, self.frames) < 1:
             raise InputError("episodes, steps, windows and frames must be at least 1")
+        if self.memory < 0.0 or self.patience < 0 or not min(self.learning_rate, self.later_rate) > 0.0:
+            raise InputError(
+                "memory and patience must be at least 0 and learning rates above 0; found memory"
+                f" {self.memory:g} s, patience {self.patience}, learning rates {self.learning_rate:g} and"
+                f" {self.later_rate:g}"
+            )
         if not 0 <= self.burn_in < self.frames:
             raise InputError(
                 f"burn_in is {self.burn_in}; it must be at least 0 and below frames ({self.frames})"
@@ -142,6 +152,11 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 def difference(config: TrainConfig, found: dict[str, Any]) -> str | None:
     """The first setting in which a run found on disk differs, in words; None where it is the same run."""
     wanted = json.loads(config_to_json(config))
+    usual = json.loads(config_to_json(TrainConfig()))
+    # a run of an earlier version has no setting that came later: it ran with what is usual now
+    found = {**usual, **found}
+    for name in ("collect", "augmentation"):
+        found[name] = {**usual[name], **found[name]} if isinstance(found[name], dict) else found[name]
     for field in fields(TrainConfig):
         have, want = found.get(field.name), wanted[field.name]
         if field.name not in FREE and have != want:

@@ -41,6 +41,7 @@ class StoredEpisode:
     image: npt.NDArray[np.uint8]  # (T, H, W, 3), memory-mapped
     elapsed: npt.NDArray[np.float64]  # (T,) s from the frame before the first
     target: npt.NDArray[np.float32]  # (T, 4)
+    env: str = ""  # task that was flown
 
     @classmethod
     def open(cls, path: Path) -> StoredEpisode:
@@ -48,9 +49,9 @@ class StoredEpisode:
         index: EpisodeIndex = index_episode(path)
         image = np.memmap(path, np.uint8, "r", index.image_offset, index.image_shape)
         with safe_open(path, framework="numpy") as file:
-            return cls(
-                image, np.cumsum(file.get_tensor("dt"), dtype=np.float64), file.get_tensor("expert_command")
-            )
+            dt, target = file.get_tensor("dt"), file.get_tensor("expert_command")
+        _check_numbers(path, dt, target)
+        return cls(image, np.cumsum(dt, dtype=np.float64), target, index.facts.env)
 
     def __len__(self) -> int:
         return len(self.elapsed)
@@ -62,15 +63,60 @@ class StoredEpisode:
         return np.diff(self.elapsed[chosen], prepend=before).astype(np.float32)
 
 
+def _check_numbers(path: Path, dt: npt.NDArray[np.float32], target: npt.NDArray[np.float32]) -> None:
+    """Raise InputError that names episode, frame and field of a number that nothing can be learned from."""
+    for field, values, right in (
+        ("dt", dt, np.isfinite(dt) & (dt > 0.0)),
+        ("expert_command", target, np.isfinite(target).all(axis=1)),
+    ):
+        if not right.all():
+            frame = int(np.flatnonzero(~right)[0])
+            wanted = "a finite, positive time" if field == "dt" else "finite numbers"
+            raise InputError(f"{path}: '{field}' is {values[frame]} at frame {frame}; expected {wanted}")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What episodes must be for a run to learn from them."""
+
+    env: str  # task
+    height: int  # pixels
+    width: int
+    dt_min: float  # s between frames that the network is made for
+    dt_max: float
+
+    def check(self, path: Path, episode: StoredEpisode) -> None:
+        """Raise InputError where an episode shows another task, or another camera's size or rate."""
+        if episode.env != self.env:
+            raise InputError(
+                f"{path}: an episode of the task {episode.env or 'of no name'}, not of {self.env}"
+            )
+        if episode.image.shape[1:] != (self.height, self.width, 3):
+            found, wanted = episode.image.shape[1:], (self.height, self.width, 3)
+            raise InputError(f"{path}: its images are {found}; the network sees {wanted}")
+        typical = float(np.median(np.diff(episode.elapsed, prepend=0.0)))
+        if not self.dt_min <= typical <= self.dt_max:
+            raise InputError(
+                f"{path}: {1.0 / typical:.3g} frames a second; the network is made for"
+                f" {1.0 / self.dt_max:.3g} to {1.0 / self.dt_min:.3g}"
+            )
+
+
 class WindowDataset:
     """Random windows of the episodes with the given keys."""
 
     def __init__(
-        self, folder: Path, keys: Sequence[Key], frames: int, burn_in: int, augmentation: Augmentation
-    ) -> None:
-        """Open every episode. Raises InputError where one is missing or broken."""
+        self, folder: Path, keys: Sequence[Key], frames: int, burn_in: int, augmentation: Augmentation,
+        expected: Expected | None = None,
+    ) -> None:  # fmt: skip
+        """Open every episode. Raises InputError where one is missing, broken, or not what is expected."""
         self.frames, self.burn_in, self.augmentation = frames, burn_in, augmentation
-        self.episodes = [StoredEpisode.open(episode_path(folder, *key)) for key in keys]
+        self.episodes = []
+        for path in (episode_path(folder, *key) for key in keys):
+            episode = StoredEpisode.open(path)
+            if expected is not None:
+                expected.check(path, episode)
+            self.episodes.append(episode)
         if not self.episodes:
             raise InputError(f"{folder}: no episodes to learn from; collect some first")
         # by duration, not by frames: a fast camera shows the same flight no better than a slow one

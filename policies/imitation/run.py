@@ -14,11 +14,9 @@ at most the gradient steps since the last checkpoint, and the flights that were 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,115 +25,130 @@ from rich.console import Console
 from navstack.errors import InputError
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.export import ExportError, export_policy
-from navstack.policies.imitation.card import read_dev, run_card, success_rate
+from navstack.policies.imitation.card import ends_early, read_dev, run_card, success_rate
 from navstack.policies.imitation.checkpoint import Position, load_checkpoint, restore, save_checkpoint
 from navstack.policies.imitation.collecting import Collected, collect
-from navstack.policies.imitation.config import TrainConfig, config_to_json, difference
-from navstack.policies.imitation.dataset import WindowDataset
-from navstack.policies.imitation.learn import Learner, StepReport, Throughput, mean
-from navstack.policies.imitation.report import Bar, Metrics, live_bar
+from navstack.policies.imitation.config import TrainConfig, difference
+from navstack.policies.imitation.dataset import Expected, WindowDataset
+from navstack.policies.imitation.demonstrations import adopt
+from navstack.policies.imitation.folder import alone, open_run, remove_leftovers
+from navstack.policies.imitation.learn import DivergenceError, Learner
+from navstack.policies.imitation.processes import Processes
+from navstack.policies.imitation.report import Metrics, live_bar
 from navstack.policies.imitation.rollout import DevJob, judge_policy
+from navstack.policies.imitation.watch import Watch
 from navstack.policies.network import NetworkSpec
 from navstack.results import SUCCESS, result_row
 from navstack.workers import Workers
 
-LOG_EVERY = 50  # gradient steps between rows of metrics.jsonl
-SHOW_EVERY = 10  # gradient steps between updates of the live progress
 ROUND_TOLERANCE = (
     1e-3  # of a round's file, which flies the next round; the result has to meet export.TOLERANCE
 )
 
 
-def train(folder: Path, config: TrainConfig, console: Console) -> Path:
+def train(
+    folder: Path,
+    config: TrainConfig,
+    console: Console,
+    processes: Processes | None = None,
+    demonstrations: Path | None = None,
+) -> Path:
     """Run, or go on with, the training run in this folder. Returns the path of its policy.onnx.
+
+    Args:
+        folder: of the run; all processes see the same.
+        config: what the run is.
+        console: where it says how far it is.
+        processes: that learn together; this one alone by default.
+        demonstrations: folder of the episodes that `config.demonstrations` speaks of; needed at first only.
 
     Raises:
         InputError: where the folder holds something else or another run, another process trains in it, a
-            world or network is unknown, or the disk is full.
+            world or network is unknown, the training diverges, or the disk is full.
     """
     result = folder / "policy.onnx"
-    open_run(folder, config)
-    with _alone(folder):
+    processes = processes or Processes(config.accelerator, config.precision)
+    with ExitStack() as stack:
+        if processes.first:
+            open_run(folder, config)
+            stack.enter_context(alone(folder))
+            remove_leftovers(folder)
+        processes.wait()
         if result.exists():
             console.print(f"{folder} is finished: {result}")
             return result
-        _remove_leftovers(folder)
-        with Workers(config.workers) as workers:
-            _Run(folder, config, console, workers).go()
+        workers = stack.enter_context(Workers(config.workers if processes.first else 1))
+        if processes.first and config.demonstrations:
+            adopt(demonstrations, folder / "episodes", config)
+        _Run(folder, config, console, workers, processes).go()
     return result
-
-
-def open_run(folder: Path, config: TrainConfig) -> None:
-    """Make the folder this run's, or check that it is. Raises InputError where it is not."""
-    path = folder / "run.json"
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path}: not the configuration of a training run ({error})") from error
-        other = difference(config, found)
-        if other:
-            raise InputError(
-                f"{folder} holds another training run: {other}; name another folder or remove it"
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is no training run; name another folder or remove it")
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (config_to_json(config) + "\n").encode())
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second process out of the folder; the lock goes with the process, however it ends."""
-    with (folder / "run.json").open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"another process is training in {folder}; wait for it or name another folder"
-            ) from error
-        yield
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove files that a killed process had not finished writing."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
 
 
 class _Run:
     """The stages of a run, each of which knows whether it is already done."""
 
-    def __init__(self, folder: Path, config: TrainConfig, console: Console, workers: Workers) -> None:
+    def __init__(
+        self, folder: Path, config: TrainConfig, console: Console, workers: Workers, processes: Processes
+    ) -> None:
         self._folder, self._config, self._console, self._workers = folder, config, console, workers
+        self._processes = processes
         self._episodes = folder / "episodes"
         self._spec = NetworkSpec(preset=config.network)
-        self._learner = Learner(config, self._spec)
+        self._learner = Learner(config, self._spec, processes)
         with disk_errors(folder):
             self._episodes.mkdir(exist_ok=True)
             for number in range(config.rounds):
                 self._round(number).mkdir(parents=True, exist_ok=True)
         self._position = self._restore()
-        judged = [number for number in range(config.rounds) if (self._round(number) / "dev.json").exists()]
-        self._metrics = Metrics(folder, self._position, config.steps, judged)
+        processes.wait()  # until all have read it
 
     def go(self) -> None:
         """All rounds from where the run stands, and the choice among them."""
-        for number in range(self._position.round, self._config.rounds):
+        if not self._processes.first:
+            return self._learn_along()
+        config = self._config
+        judged = [number for number in range(config.rounds) if (self._round(number) / "dev.json").exists()]
+        metrics = Metrics(self._folder, self._position, config.steps, judged)
+        for number in range(self._position.round, config.rounds):
             started = time.perf_counter()
             collected = self._collect(number)
-            self._learn(number)
+            self._processes.wait()  # the others learn from these flights
+            self._learn(number, metrics)
             self._export(number)
-            rate = self._judge(number)
+            rate = self._judge(number, metrics)
             self._console.print(
                 f"round {number}: {collected}; dev success {100 * rate:.0f}%;"
                 f" {time.perf_counter() - started:.0f} s",
                 highlight=False,
             )
-        self._metrics.close()
+            self._processes.wait()  # the others read whether this was the last
+            if self._ends_early(number):
+                self._console.print(
+                    f"no better dev success for {config.patience} rounds: round {number} is the last"
+                )
+                break
+        metrics.close()
         self._choose()
+        self._processes.wait()
+        return None
+
+    def _learn_along(self) -> None:
+        """What every process but the first does: learn its shares of the same batches."""
+        for number in range(self._position.round, self._config.rounds):
+            self._processes.wait()
+            done = self._position.step if self._position.round == number else 0
+            if done < self._config.steps[number]:
+                self._learner.round(self._dataset(number), number, done, lambda _: None)
+            self._processes.wait()
+            if self._ends_early(number):
+                break
+        self._processes.wait()
+
+    def _ends_early(self, number: int) -> bool:
+        if not self._config.patience:
+            return False
+        rates = [success_rate(read_dev(self._round(r) / "dev.json")) for r in range(number + 1)]
+        return ends_early(rates, self._config.patience)
 
     def _round(self, number: int) -> Path:
         return self._folder / "rounds" / f"{number:02d}"
@@ -146,6 +159,9 @@ class _Run:
             path = self._round(number) / "checkpoint.safetensors"
             if path.exists():
                 checkpoint = load_checkpoint(path)
+                other = difference(self._config, checkpoint.config)
+                if other:
+                    raise InputError(f"{path}: the checkpoint is of another configuration: {other}")
                 restore(checkpoint, self._learner.imitator, self._learner.optimizer)
                 self._console.print(f"going on in round {number} after step {checkpoint.position.step}")
                 return checkpoint.position
@@ -166,19 +182,38 @@ class _Run:
         """Keys of all episodes up to this round: by the configuration, never by what else lies there."""
         return [(r, index) for r in range(number + 1) for index in range(self._config.episodes(r))]
 
-    def _learn(self, number: int) -> None:
+    def _dataset(self, number: int) -> WindowDataset:
+        config, spec = self._config, self._spec
+        camera = spec.camera
+        expected = Expected(config.collect.env, camera.height, camera.width, spec.dt_min, spec.dt_max)
+        return WindowDataset(
+            self._episodes, self._keys(number), config.frames, config.burn_in, config.augmentation, expected
+        )
+
+    def _learn(self, number: int, metrics: Metrics) -> None:
         done = self._position.step if self._position.round == number else 0
         total = self._config.steps[number]
         if done == total:
             return
-        config = self._config
-        dataset = WindowDataset(
-            self._episodes, self._keys(number), config.frames, config.burn_in, config.augmentation
-        )
+        dataset = self._dataset(number)
         with live_bar(self._console, f"round {number}: learning", total) as bar:
-            watch = _Watch(self, bar)
-            self._learner.round(dataset, number, done, watch.after_step)
+            watch = Watch(metrics, bar, self._save, self._config.checkpoint_seconds)
+            try:
+                self._learner.round(dataset, number, done, watch.after_step)
+            except DivergenceError as error:
+                raise InputError(
+                    f"{error}: training diverges and was stopped; {self._last_good()}"
+                ) from error
         self._save(Position(number, total))
+
+    def _last_good(self) -> str:
+        path = self._round(self._position.round) / "checkpoint.safetensors"
+        kept = (
+            f"{path} is the last good checkpoint (step {self._position.step})"
+            if path.exists()
+            else "there was no checkpoint before it"
+        )
+        return f"{kept}; train in another folder with a lower --learning-rate"
 
     def _save(self, position: Position) -> None:
         path = self._round(position.round) / "checkpoint.safetensors"
@@ -192,13 +227,13 @@ class _Run:
             card = run_card(self._config, network, self._spec, number)
             export_policy(network, card, path, ROUND_TOLERANCE)
 
-    def _judge(self, number: int) -> float:
+    def _judge(self, number: int, metrics: Metrics) -> float:
         path = self._round(number) / "dev.json"
         if not path.exists():
             rows = self._fly_dev(number)
             worlds = {f"dev_success/{row['world']}": row["success_rate"] for row in rows}
             position = Position(number, self._config.steps[number])
-            self._metrics.write(position, {"dev_success": success_rate(rows), **worlds})
+            metrics.write(position, {"dev_success": success_rate(rows), **worlds})
             write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
         return success_rate(read_dev(path))
 
@@ -233,8 +268,9 @@ class _Run:
         A round whose export differs too much from the network is passed over for the next best. Raises
         InputError where none is left.
         """
-        rounds = range(self._config.rounds)
-        results = [read_dev(self._round(number) / "dev.json") for number in rounds]
+        paths = [self._round(number) / "dev.json" for number in range(self._config.rounds)]
+        results = [read_dev(path) for path in paths if path.exists()]  # fewer after an early end
+        rounds = range(len(results))
         for best in sorted(rounds, key=lambda number: (success_rate(results[number]), number), reverse=True):
             checkpoint = load_checkpoint(self._round(best) / "checkpoint.safetensors")
             restore(checkpoint, self._learner.imitator, None)
@@ -248,40 +284,3 @@ class _Run:
             self._console.print(f"best in dev worlds: round {best}, {100 * success_rate(results[best]):.0f}%")
             return
         raise InputError(f"{self._folder}: no round could be exported exactly enough; see above")
-
-
-class _Watch:
-    """Logs, shows and saves while a round is learned."""
-
-    def __init__(self, run: _Run, bar: Bar) -> None:
-        self._run, self._bar = run, bar
-        self._recent: list[StepReport] = []
-        self._throughput, self._frames_per_second = Throughput(), 0.0
-        self._saved = time.monotonic()
-
-    def after_step(self, report: StepReport) -> None:
-        """Take note of a gradient step."""
-        run, position = self._run, Position(report.round, report.step)
-        self._recent.append(report)
-        self._throughput.add(report.frames)
-        if report.step % LOG_EVERY == 0:
-            self._log(position)
-        if report.step % SHOW_EVERY == 0:
-            note = f"loss {report.loss:.4f}, {self._frames_per_second:.0f} frames/s"
-            self._bar.show(report.step, note)
-        if time.monotonic() - self._saved >= run._config.checkpoint_seconds:
-            run._save(position)
-            self._saved = time.monotonic()
-
-    def _log(self, position: Position) -> None:
-        self._frames_per_second = self._throughput.rate()
-        recent, self._recent = self._recent, []
-        self._run._metrics.write(
-            position,
-            {
-                "loss": mean([report.loss for report in recent]),
-                "gradient_norm": mean([report.gradient_norm for report in recent]),
-                "learning_rate": recent[-1].learning_rate,
-                "frames_per_second": self._frames_per_second,
-            },
-        )

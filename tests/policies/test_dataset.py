@@ -1,5 +1,7 @@
 """Windows of episodes: which frames, which labels, which time; and augmentation that suits the labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from navstack.episodes import Episode, EpisodeFacts, episode_path, save_episode
 from navstack.errors import InputError
 from navstack.policies.augment import MIRRORED, Augmentation, mirror, photometric, tone_table
-from navstack.policies.imitation.dataset import WindowDataset
+from navstack.policies.imitation.dataset import Expected, WindowDataset
 
 PLAIN = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 HEIGHT, WIDTH = 6, 8
@@ -175,3 +177,38 @@ def test_noise_is_centred_and_differs_from_frame_to_frame():
     changed = photometric(image, only_noise, np.random.default_rng(0)).astype(float)
     assert abs(changed.mean() - 128.0) < 0.5
     assert not (changed[0] == changed[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("expert_command", np.nan, r"r00_00000\.safetensors: 'expert_command' is \[.*nan.*\] at frame 7"),
+        ("dt", np.inf, r"r00_00000\.safetensors: 'dt' is inf at frame 7"),
+        ("dt", 0.0, r"'dt' is 0\.0 at frame 7; expected a finite, positive time"),
+    ],
+)
+def test_a_number_that_nothing_can_be_learned_from_is_named(tmp_path, field, value, sentence):
+    spoiled = episode(20, 0)
+    array = getattr(spoiled, field).copy()
+    array[7] = value
+    save_episode(tmp_path, replace(spoiled, **{field: array}))
+    with pytest.raises(InputError, match=sentence):
+        dataset(tmp_path, keys=[(0, 0)])
+
+
+@pytest.mark.parametrize(
+    ("expected", "sentence"),
+    [
+        (Expected("Search", HEIGHT, WIDTH, 0.01, 0.3), "task FlyToTarget, not of Search"),
+        (
+            Expected("FlyToTarget", 64, 96, 0.01, 0.3),
+            r"images are \(6, 8, 3\); the network sees \(64, 96, 3\)",
+        ),
+        (Expected("FlyToTarget", HEIGHT, WIDTH, 0.1, 0.3), "20 frames a second; .* made for 3.33 to 10"),
+    ],
+)
+def test_episodes_of_another_task_shape_or_rate_are_refused(tmp_path, expected, sentence):
+    save_episode(tmp_path, episode(20, 0))
+    with pytest.raises(InputError, match=sentence):
+        WindowDataset(tmp_path, [(0, 0)], 8, 2, PLAIN, expected)
+    WindowDataset(tmp_path, [(0, 0)], 8, 2, PLAIN, Expected("FlyToTarget", HEIGHT, WIDTH, 0.01, 0.3))

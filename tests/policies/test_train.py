@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +16,27 @@ from rich.console import Console
 
 from navstack.episodes import index_episode
 from navstack.errors import InputError
+from navstack.policies.commands.collect import Collect
 from navstack.policies.commands.export import Export
 from navstack.policies.commands.train import Train
 from navstack.policies.export import weights_hash
-from navstack.policies.imitation.checkpoint import Position, load_checkpoint
+from navstack.policies.imitation.checkpoint import Position, load_checkpoint, restore
 from navstack.policies.imitation.command import find_checkpoint, fit_to_task, train_config
-from navstack.policies.imitation.config import PRESETS, config_from_json, config_to_json, difference, preset
+from navstack.policies.imitation.config import (
+    PRESETS,
+    CollectConfig,
+    TrainConfig,
+    config_from_json,
+    config_to_json,
+    difference,
+    preset,
+)
+from navstack.policies.imitation.demonstrations import adopt
+from navstack.policies.imitation.folder import open_run
+from navstack.policies.imitation.learn import Imitator
 from navstack.policies.imitation.report import Metrics, read_metrics
-from navstack.policies.imitation.run import open_run, train
+from navstack.policies.imitation.run import train
+from navstack.policies.network import NetworkSpec, build_network
 from navstack.policy import OnnxPolicy
 
 RUN = """
@@ -223,6 +237,82 @@ def test_a_configuration_survives_its_json():
     for config in PRESETS.values():
         assert config_from_json(json.loads(config_to_json(config))) == config
         assert difference(config, json.loads(config_to_json(config))) is None
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    config = preset("quick")
+    earlier = json.loads(config_to_json(config))
+    for name in ("memory", "patience", "demonstrations", "precision"):
+        del earlier[name]
+    del earlier["collect"]["task_options"]
+    assert difference(config, earlier) is None
+    assert difference(replace(config, patience=2), earlier) == "patience is 0 there and 2 here"
+    assert config_from_json(earlier) == config
+
+
+def test_a_configuration_file_stands_for_a_preset(tmp_path):
+    path = tmp_path / "tuned.json"
+    tuned = replace(preset("quick"), learning_rate=1e-3, network="cfc-ncps", windows=7)
+    path.write_text(config_to_json(tuned))
+    config = train_config(Train(tmp_path / "run", config=path, threads=tuned.threads, workers=tuned.workers))
+    assert config == tuned
+    lower = train_config(Train(tmp_path / "run", config=path, learning_rate=5e-4))
+    assert (lower.learning_rate, lower.later_rate) == (5e-4, tuned.later_rate / 2.0)
+    path.write_text("{}")
+    with pytest.raises(InputError, match="does not fit this version"):
+        train_config(Train(tmp_path / "run", config=path))
+    with pytest.raises(InputError, match="not the configuration"):
+        train_config(Train(tmp_path / "run", config=tmp_path / "none.json"))
+
+
+def test_demonstrations_stand_for_the_experts_flights(tmp_path):
+    given, there = tmp_path / "given", tmp_path / "there"
+    assert Collect(out=given, world=("meadow",), episodes=2, workers=1)() == 0
+    config = train_config(Train(tmp_path / "run", demonstrations=given, expert_episodes=2))
+    assert config.expert_episodes == 2
+    adopt(given, there, config)
+    first = there / "r00_00000.safetensors"
+    assert first.read_bytes() == (given / first.name).read_bytes()
+    adopt(None, there, config)  # all there
+    first.unlink()
+    with pytest.raises(InputError, match="misses 1 of the run's demonstrations"):
+        adopt(None, there, config)
+    with pytest.raises(InputError, match="does not hold the episodes that the run was begun with"):
+        adopt(given, there, replace(config, demonstrations="other"))
+    with pytest.raises(InputError, match="holds 2 episodes; 3 are needed"):
+        train_config(Train(tmp_path / "run", demonstrations=given, expert_episodes=3))
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted, folder)
+    (folder / "policy.onnx").unlink()
+    values = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**values, "clip": 1.0}))
+    config = config_from_json(json.loads((folder / "run.json").read_text()))
+    with pytest.raises(InputError, match=r"of another configuration: clip is 5\.0 there and 1\.0 here"):
+        train(folder, config, Console(quiet=True))
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_a_sentence(uninterrupted):
+    checkpoint = load_checkpoint(uninterrupted / "rounds" / "01" / "checkpoint.safetensors")
+    other = Imitator(build_network(NetworkSpec("cfc-ncps")))
+    with pytest.raises(InputError, match=r"another network: '.*' is shape .* there and shape .* here$"):
+        restore(checkpoint, other, None)
+
+
+@pytest.mark.slow
+def test_training_that_diverges_keeps_the_last_good_checkpoint(tmp_path):
+    config = TrainConfig(
+        collect=CollectConfig(worlds=("meadow",), longest=2.0), expert_episodes=2, dagger_episodes=(),
+        expert_share=(), steps=(400,), windows=2, frames=8, burn_in=2, dev_worlds=("meadow",), dev_episodes=1,
+        learning_rate=30.0, checkpoint_seconds=0.0, workers=1, threads=1,
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"training diverges and was stopped; .*lower --learning-rate"):
+        train(tmp_path / "run", config, Console(quiet=True))
+    kept = load_checkpoint(tmp_path / "run" / "rounds" / "00" / "checkpoint.safetensors")
+    assert all(bool(value.isfinite().all()) for value in kept.tensors.values() if value.is_floating_point())
+    assert not (tmp_path / "run" / "policy.onnx").exists()
 
 
 def test_metrics_cut_short_by_a_kill_are_read_up_to_there(tmp_path):

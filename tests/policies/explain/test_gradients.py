@@ -9,7 +9,8 @@ from torch import nn
 
 from navstack.errors import InputError
 from navstack.policies.commands.explain import Gradients
-from navstack.policies.explain.gradients import Reach, gradient_reach, random_features
+from navstack.policies.explain.gradients import random_features
+from navstack.policies.explain.reach import Reach, gradient_reach
 
 
 class Leaky(nn.Module):
