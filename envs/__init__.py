@@ -9,5 +9,5 @@ import importlib.util
 if importlib.util.find_spec("gymnasium"):
     from gymnasium.envs.registration import register
 
-    for _task in ("FlyToTarget", "Search", "Clutter", "Gates"):
+    for _task in ("FlyToTarget", "Search", "Clutter", "Gates", "Occlusion"):
         register(f"navstack/{_task}-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": _task})

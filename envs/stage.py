@@ -78,6 +78,11 @@ class Stage:
         rows = slice(thing.row, thing.row + len(thing.cylinders(*thing.origin)))
         self._tops[rows] = self._scene.obstacles[rows, 3] = AWAY
 
+    def height(self) -> float:
+        """The vehicle's height (m) above the ground below it."""
+        x, y, z = self.vehicle.position
+        return z - self._scene.ground_height(x, y)
+
     def _foot(self, x: float, y: float, radius: float) -> float:
         slopes = self._scene.slopes
         return 0.0 if slopes is None else slopes.foot(x, y, radius)

@@ -4,7 +4,7 @@
 usage: .venv/bin/python scripts/task_strips.py [--env TASK ...] [--task-option NAME=VALUE ...] [--world NAME]
                                                [--seed N] [--frames N] [--out FOLDER]
 
-Writes OUT/TASK.png: frames evenly spread over the flight, left to right and line by line, enlarged three
+Writes OUT/TASK.jpg: frames evenly spread over the flight, left to right and line by line, enlarged three
 times, the time in seconds in a corner of each.
 """
 
@@ -26,6 +26,7 @@ from navstack.files import write_atomically
 from navstack.options import parse_options
 
 COLUMNS, SCALE, GAP = 6, 3, 4  # frames in a line, enlargement, pixels between
+QUALITY = 75  # of the JPEG
 
 
 def main() -> int:
@@ -49,10 +50,11 @@ def main() -> int:
             )
             outcome, frames = fly(environment, given.seed)
             environment.close()
-            _, data = cv2.imencode(".png", cv2.cvtColor(strip(frames, given.frames), cv2.COLOR_RGB2BGR))
+            picture = cv2.cvtColor(strip(frames, given.frames), cv2.COLOR_RGB2BGR)
+            _, data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
             given.out.mkdir(parents=True, exist_ok=True)
-            write_atomically(given.out / f"{name}.png", data.tobytes())
-            print(f"{given.out / name}.png: {outcome} after {frames[-1][0]:.1f} s")
+            write_atomically(given.out / f"{name}.jpg", data.tobytes())
+            print(f"{given.out / name}.jpg: {outcome} after {frames[-1][0]:.1f} s")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from navstack.envs.tasks.base import Task
 from navstack.envs.tasks.clutter import Clutter
 from navstack.envs.tasks.fly_to_target import FlyToTarget
 from navstack.envs.tasks.gates import Gates
+from navstack.envs.tasks.occlusion import Occlusion
 from navstack.envs.tasks.parameters import converted
 from navstack.envs.tasks.search import Search
 from navstack.errors import InputError, nearest
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Task]] = {
     "Search": Search,
     "Clutter": Clutter,
     "Gates": Gates,
+    "Occlusion": Occlusion,
 }
 
 

@@ -32,6 +32,7 @@ class Scenario:
     target_enu: Vector3  # m, centre of the target; of the first one, as it is at the start
     start_distance: float  # m, horizontal
     time_limit: float  # s
+    plan: object = None  # what else the task's own roles have to know
 
 
 class Judge(Protocol):
