@@ -14,7 +14,6 @@ from gymnasium import spaces
 from navstack.contract import CameraSpec, Image, Limits, VelocityCommand
 from navstack.envs.flight import SimulatedFlight
 from navstack.envs.perturb import PERTURBATIONS, Perturbation, parse_perturbations
-from navstack.envs.sensors import chase_view
 from navstack.envs.simulator import Simulator
 from navstack.envs.tasks import make_task
 from navstack.envs.tasks.base import Paired
@@ -141,8 +140,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         """The chase view, (360, 640, 3) uint8 RGB, in render mode "rgb_array"."""
         if self.render_mode is None:
             return None
-        vehicle = self.simulator.vehicle
-        return chase_view(self.simulator.client, vehicle.position, vehicle.yaw(), self.simulator.scene)
+        return self.simulator.chase_view()
 
     @property
     def mirrors(self) -> bool:

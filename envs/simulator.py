@@ -17,7 +17,7 @@ from navstack.envs.perturb import Perturbation, perturbed_timing
 from navstack.envs.perturb.vehicle import PerturbedVehicle
 from navstack.envs.perturb.view import PerturbedView
 from navstack.envs.physics import pybullet
-from navstack.envs.sensors import Camera
+from navstack.envs.sensors import Camera, chase_view
 from navstack.envs.stage import Stage
 from navstack.envs.tasks.base import Expert, Judge, Paired, Scenario, Task
 from navstack.envs.vehicle import GRAVITY, Airframe, Quadrotor
@@ -153,6 +153,12 @@ class Simulator:
         self._tops = scene.obstacles[:, 3]
         if scene.slopes is not None:
             self._tops = self._tops + scene.slopes.terrain.at(scene.obstacles[:, 0], scene.obstacles[:, 1])
+
+    def chase_view(self, width: int = 640, height: int = 360) -> Image:
+        """The drone and where it is flying to, from behind and above: (height, width, 3) uint8 RGB."""
+        vehicle = self.vehicle
+        with vehicle.shown():
+            return chase_view(self.client, vehicle.position, vehicle.yaw(), self.scene, width, height)
 
     def _perturb_view(self, drawn: list[tuple[Perturbation, np.random.Generator]]) -> None:
         self._view, self._camera = None, self.camera

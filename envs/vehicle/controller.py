@@ -15,6 +15,7 @@ from navstack.contract import Vector3, VelocityCommand
 from navstack.envs.vehicle.airframe import GRAVITY, Airframe
 
 INTEGRAL_LIMIT = 3.0  # m/s^2: what the integrator may hold against wind
+LEAST_LIFT = 0.3 * GRAVITY  # m/s^2: rotors that stood still could not turn the body
 
 
 class VelocityController:
@@ -77,13 +78,15 @@ class VelocityController:
         # PI on velocity, with the setpoint's acceleration and its drag in hover fed forward.
         ex, ey, ez = self._vx - velocity[0], self._vy - velocity[1], self._vz - velocity[2]
         gain = k_i * self._step
-        self._ix = ix = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._ix + gain * ex))
-        self._iy = iy = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iy + gain * ey))
-        self._iz = iz = max(-INTEGRAL_LIMIT, min(INTEGRAL_LIMIT, self._iz + gain * ez))
+        self._ix = ix = _bounded(self._ix + gain * ex, INTEGRAL_LIMIT)
+        self._iy = iy = _bounded(self._iy + gain * ey, INTEGRAL_LIMIT)
+        self._iz = iz = _bounded(self._iz + gain * ez, INTEGRAL_LIMIT)
         drag, inflow = self._drag
         fx = self._ax + drag * self._vx + k_v * ex + ix
         fy = self._ay + drag * self._vy + k_v * ey + iy
-        fz = max(0.3 * GRAVITY, GRAVITY + self._az + inflow * self._vz + k_v * ez + iz)
+        fz = GRAVITY + self._az + inflow * self._vz + k_v * ez + iz
+        if fz < LEAST_LIFT:
+            fz = LEAST_LIFT
         horizontal = math.sqrt(fx * fx + fy * fy)
         if horizontal > self._tan_tilt * fz:
             scale = self._tan_tilt * fz / horizontal
@@ -96,7 +99,7 @@ class VelocityController:
         dz = (r02 * fx + r12 * fy + r22 * fz) / length
         ixx, iyy, izz = self._inertia
         return (
-            self._mass * length * max(dz, 0.0),
+            self._mass * length * dz if dz > 0.0 else 0.0,
             ixx * k_rate * (-k_att * dy - rates[0]),
             iyy * k_rate * (k_att * dx - rates[1]),
             izz * (turn / self._step + k_r * (self._reached + k_yaw * yaw_error - rates[2])),
@@ -110,7 +113,7 @@ class VelocityController:
         """
         step = self._step
         change = self._gains[2] * step
-        turn = max(-change, min(change, yaw_rate - self._r))
+        turn = _bounded(yaw_rate - self._r, change)
         self._r = self._r + turn
         self._reached = r = self._reached + self._lag * (self._r - self._reached)
         yaw_error = math.remainder(self._yaw - heading, math.tau)
@@ -146,3 +149,8 @@ class VelocityController:
         self._vx += self._ax * step
         self._vy += self._ay * step
         self._vz += self._az * step
+
+
+def _bounded(value: float, limit: float) -> float:
+    """The value, brought between -limit and limit: several times a physics step, where min and max cost."""
+    return value if -limit <= value <= limit else math.copysign(limit, value)

@@ -15,7 +15,6 @@ from PIL import ImageDraw, ImageFont
 
 from navstack.contract import Image
 from navstack.envs.navigation import NavigationEnv
-from navstack.envs.sensors import chase_view
 from navstack.envs.worlds.spec import WorldSpec, load_world
 from navstack.errors import InputError
 from navstack.files import new_folder, write_atomically
@@ -89,10 +88,9 @@ def draw_world(world: str, seeds: Sequence[int]) -> list[Draw]:
 def _draw(environment: NavigationEnv, seed: int) -> Draw:
     observation, _ = environment.reset(seed=seed)
     simulator = environment.simulator
-    vehicle, scene = simulator.vehicle, simulator.scene
-    chase = chase_view(simulator.client, vehicle.position, vehicle.yaw(), scene, CHASE_WIDTH, HEIGHT)
-    target = simulator.scenario.layout.targets[0]
-    away = np.hypot(target.x - vehicle.position[0], target.y - vehicle.position[1])
+    chase = simulator.chase_view(CHASE_WIDTH, HEIGHT)
+    target, (x, y, _) = simulator.scenario.layout.targets[0], simulator.vehicle.position
+    away = np.hypot(target.x - x, target.y - y)
     caption = f"seed {seed}   {target.kind} at {away:.1f} m"
     return Draw(seed, observation["image"], chase, caption)
 
