@@ -72,21 +72,31 @@ class Atmosphere:
             sky: what stands behind everything.
             fog: what lies between.
         """
-        if fog.density > 0.0:
-            self._draw_fog(rgba, depth, fog)
         empty = depth >= BACKGROUND
-        flags, width = empty.tobytes(), self._shape[1]
-        first = flags.find(1)
-        if first >= 0:
-            top, bottom = first // width, flags.rfind(1) // width + 1
+        flags = empty.tobytes()
+        solid = self._rows(flags, 0)
+        if solid is not None and fog.density > 0.0:
+            self._draw_fog(rgba[slice(*solid)], depth[slice(*solid)], solid, fog)
+        if (rows := self._rows(flags, 1)) is not None:
+            top, bottom = rows
             words = rgba.view(np.uint32)[..., 0]
             np.copyto(words[top:bottom], self._sky(top, bottom, axes, sky, fog), where=empty[top:bottom])
 
-    def _draw_fog(self, rgba: npt.NDArray[np.uint8], depth: Float, fog: Fog) -> None:
-        step, whole, index, (kept, added) = self._step, self._whole[0], self._index, self._word
+    def _rows(self, flags: bytes, value: int) -> tuple[int, int] | None:
+        """The rows from the first to the one after the last in which a pixel's flag has this value."""
+        first, width = flags.find(value), self._shape[1]
+        return None if first < 0 else (first // width, flags.rfind(value) // width + 1)
+
+    def _draw_fog(
+        self, rgba: npt.NDArray[np.uint8], depth: Float, rows: tuple[int, int], fog: Fog
+    ) -> None:
+        """Over these rows; all the others are sky, which is drawn over whatever is there."""
+        part = slice(*rows)
+        step, whole, index = self._step[part], self._whole[0, part], self._index[part]
+        kept, added = self._word[0, part], self._word[1, part]
         np.multiply(depth, self._span, out=step)
         step += self._fixed
-        np.divide(self._far_steps, step, out=step)
+        np.divide(self._far_steps[part], step, out=step)
         np.copyto(whole, step, casting="unsafe")
         np.copyto(index, whole)
         share, color = _fog_tables(fog, self._farthest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -49,7 +50,8 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         difficulty: 0 to 1; the task says what it means.
         timing: the camera's clock.
         perturb: imperfections, each as "name:severity" with a severity from 1 to 5 (envs/perturb lists them).
-        camera: False leaves the image black: for experts and anything else that needs no picture.
+        camera: what it is, where it is not the default one; False leaves the image black, for experts and
+            anything else that needs no picture.
         render_mode: None or "rgb_array" (a chase view, 640 x 360).
         parameters: the task's own, for instance `distance=2.0`; a value may be text, as on a command line.
 
@@ -68,7 +70,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         difficulty: float = 1.0,
         timing: FrameTiming | None = None,
         perturb: Sequence[str] = (),
-        camera: bool = True,
+        camera: bool | CameraSpec = True,
         render_mode: str | None = None,
         **parameters: Any,
     ) -> None:
@@ -78,8 +80,8 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.render_mode = _checked_render_mode(render_mode)
         self.world_spec = checked_world(world, purpose)
         self.difficulty = difficulty
-        self.with_camera = camera
-        self.camera_spec = CameraSpec()
+        self.with_camera = camera is not False
+        self.camera_spec = camera if isinstance(camera, CameraSpec) else CameraSpec()
         self.limits = Limits()
         self.simulator = Simulator(
             self.world_spec, load_airframe(airframe), flown, self.camera_spec,
@@ -177,12 +179,13 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     def _checked_action(self, action: npt.NDArray[np.float32]) -> VelocityCommand:
         values = np.asarray(action, dtype=np.float64)
-        if values.shape != (4,) or not np.isfinite(values).all():
+        numbers = values.tolist()
+        if values.shape != (4,) or not all(map(math.isfinite, numbers)):
             raise InputError(
                 f"the action is {np.array2string(values, threshold=8)}; expected 4 finite numbers:"
                 " forward, left, up (m/s), yaw_rate (rad/s)"
             )
-        return self.limits.clamp(VelocityCommand(*values.tolist()))
+        return self.limits.clamp(VelocityCommand(*numbers))
 
 
 def checked_world(world: str | os.PathLike[str], purpose: str) -> WorldSpec:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,8 @@ from rich.table import Table
 from navstack import plugins
 from navstack.files import write_atomically
 
-FIELDS = ("what", "value", "unit", "against", "reference", "ratio", "budget", "held")
 Row = dict[str, Any]
+FIELDS = ("what", "value", "unit", "against", "reference", "ratio", "budget", "held")
 
 
 def run(name: str, path: Path | None = None) -> int:
@@ -21,7 +24,7 @@ def run(name: str, path: Path | None = None) -> int:
 
     A benchmark is a function without arguments, in the entry-point group `navstack.benchmarks`, that returns
     rows with at least FIELDS: numbers or None for what does not apply. Raises InputError for an unknown name,
-    a missing extra, and a file that cannot be written.
+    a missing extra, and a file that cannot be written. Every row is given the machine's name.
     """
     entry = plugins.choose(plugins.BENCHMARKS, name, "benchmark")
     function = plugins.load(entry)
@@ -31,6 +34,7 @@ def run(name: str, path: Path | None = None) -> int:
         missing = [field for field in FIELDS if field not in row]
         if missing:
             raise KeyError(f"benchmark '{name}': a row has no '{missing[0]}': {row}")
+        row["machine"] = machine()
     if path is not None:
         write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
     Console().print(table(name, rows))
@@ -52,9 +56,45 @@ def timing_row(what: str, seconds: float, against: str, reference: float, budget
     }
 
 
+def rate_row(what: str, rate: float, against: str, reference: float, budget: float | None) -> Row:
+    """The row of a rate held against another one of the same run, both in steps/s; None promises nothing."""
+    ratio = rate / reference
+    return {
+        "what": what,
+        "value": rate,
+        "unit": "steps/s",
+        "against": against,
+        "reference": reference,
+        "ratio": ratio,
+        "budget": budget,
+        "held": None if budget is None else ratio >= budget,
+    }
+
+
+def limit_row(what: str, value: float, unit: str, budget: float) -> Row:
+    """The row of a figure that is to stay below its budget, in the same unit."""
+    row = dict.fromkeys(FIELDS)
+    return row | {"what": what, "value": value, "unit": unit, "budget": budget, "held": value <= budget}
+
+
+def skipped_row(what: str, why: str) -> Row:
+    """The row of what could not be measured here."""
+    return dict.fromkeys(FIELDS) | {"what": what, "unit": "", "against": why}
+
+
+def machine() -> str:
+    """The processor's name and how many cores this process may use."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores, Python {platform.python_version()}"
+
+
 def table(name: str, rows: list[Row]) -> Table:
     """The rows as a table."""
-    result = Table(title=f"navstack bench {name}", title_justify="left")
+    result = Table(title=f"navstack bench {name} on {machine()}", title_justify="left")
     for heading in ("what", "measured", "against", "reference", "ratio", "budget", "held"):
         numeric = heading in ("measured", "reference", "ratio", "budget")
         result.add_column(heading, justify="right" if numeric else "left")

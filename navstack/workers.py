@@ -9,6 +9,8 @@ from multiprocessing.pool import Pool
 from types import TracebackType
 from typing import Self, TypeVar
 
+import cv2
+
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 
@@ -22,7 +24,7 @@ class Workers:
     def __init__(self, workers: int) -> None:
         self._pool: Pool | None = None
         if workers > 1:
-            self._pool = multiprocessing.get_context("spawn").Pool(workers, _leave_interrupts_to_the_parent)
+            self._pool = multiprocessing.get_context("spawn").Pool(workers, _begin)
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +41,7 @@ class Workers:
         return map(function, jobs) if self._pool is None else self._pool.imap(function, jobs)
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches the whole group of processes; one of them has to answer it."""
+def _begin() -> None:
+    """Leave Ctrl-C, which reaches the whole group of processes, to the parent, and the other cores to others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)

@@ -37,11 +37,18 @@ def textured_body(client: int, mesh: Mesh, picture: Image, collision: int | None
 
 
 def _rows(name: str, array: npt.NDArray[np.float64]) -> list[list[float]]:
-    """The rows as lists, the same lists in every call: PyBullet never lets go of a row that it was given."""
-    pool = _POOLS.setdefault(name, [])
-    pool.extend([] for _ in range(len(array) - len(pool)))
-    for row, values in zip(pool, array.tolist(), strict=False):
-        row[:] = values
+    """The rows as lists, the same lists in every call: PyBullet never lets go of a row that it was given.
+
+    They are filled number by number, since thousands of new lists would set the garbage collector to work.
+    """
+    pool, columns = _POOLS.setdefault(name, []), array.T.tolist()
+    pool.extend([0.0] * len(columns) for _ in range(len(array) - len(pool)))
+    if len(columns) == 2:
+        for row, u, v in zip(pool, *columns, strict=False):
+            row[0], row[1] = u, v
+    else:
+        for row, x, y, z in zip(pool, *columns, strict=False):
+            row[0], row[1], row[2] = x, y, z
     return pool[: len(array)]
 
 

@@ -80,7 +80,8 @@ def _image_texture(path: Path, _modified: int, size: int) -> Image:
 def noise(size: int, cells: int, rng: np.random.Generator) -> Field:
     """Smooth tileable value noise from 0 to 1 with this many cells a side."""
     values = rng.random((cells, cells), dtype=np.float32)
-    wrapped = np.pad(values, 2, mode="wrap")
+    around = np.arange(-2, cells + 2) % cells
+    wrapped = values[np.ix_(around, around)]
     scale = size / cells
     large = cv2.resize(wrapped, (round((cells + 4) * scale),) * 2, interpolation=cv2.INTER_LINEAR)
     start = round(2 * scale)
@@ -94,8 +95,25 @@ def _fractal(size: int, cells: tuple[int, ...], rng: np.random.Generator) -> Fie
 
 
 def _stretch(field: Field) -> Field:
-    low, high = np.quantile(field, (0.02, 0.98))
-    return np.clip((field - low) / max(1e-6, high - low), 0.0, 1.0).astype(np.float32)
+    low, high = quantiles(field, 0.02, 0.98)
+    # Double precision, as of numpy's quantiles: a picture's last bit hangs on it.
+    spread = field.astype(np.float64) - low
+    return np.clip(spread / max(1e-6, high - low), 0.0, 1.0).astype(np.float32)
+
+
+def quantiles(field: Field, low: float, high: float) -> tuple[float, float]:
+    """What `numpy.quantile` says of two shares, to the last bit, in a fifth of its time for small fields."""
+    places = [share * (field.size - 1) for share in (low, high)]
+    ranks = [(int(place), min(int(place) + 1, field.size - 1)) for place in places]
+    values = np.partition(field, [rank for pair in ranks for rank in pair], axis=None)
+    first, second = (_between(values[a], values[b], place - a) for (a, b), place in zip(ranks, places, strict=True))
+    return first, second
+
+
+def _between(below: np.float32, above: np.float32, share: float) -> float:
+    """Linear interpolation from the nearer end, the difference being of single precision, as numpy's."""
+    step = float(above - below)
+    return float(below) + step * share if share < 0.5 else float(above) - step * (1.0 - share)
 
 
 def _plain(size: int, rng: np.random.Generator) -> Field:

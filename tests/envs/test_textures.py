@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from navstack.envs.worlds.spec import Family, is_target_red
-from navstack.envs.worlds.textures import FAMILIES, RANDOM_FAMILIES, draw_color, image_texture, make_texture
+from navstack.envs.worlds.textures import (
+    FAMILIES,
+    RANDOM_FAMILIES,
+    draw_color,
+    image_texture,
+    make_texture,
+    quantiles,
+)
 from navstack.errors import InputError
 
 SIZES = (48, 128)  # pixels: an object's tile, the ground
@@ -115,3 +122,9 @@ def test_an_image_that_changes_is_read_again(tmp_path: Path) -> None:
 def test_an_image_that_has_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.png can no longer be read"):
         image_texture(str(tmp_path / "gone.png"), 8)
+
+
+@given(st.integers(2, 140), st.integers(0, 2**31), st.integers(1, 8))
+def test_quantiles_are_numpys_to_the_last_bit(size, seed, digits):
+    field = np.random.default_rng(seed).random((size, size), dtype=np.float32).round(digits)
+    assert quantiles(field, 0.02, 0.98) == tuple(np.quantile(field, (0.02, 0.98)).tolist())

@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from navstack.contract import ZERO_COMMAND, Vector3, VelocityCommand
+from navstack.contract import ZERO_COMMAND, CameraSpec, Vector3, VelocityCommand
+from navstack.envs.navigation import NavigationEnv
+from navstack.envs.sensors import Camera, chase_view
 from navstack.envs.vehicle import Airframe, Quadrotor, airframe_names, load_airframe
 from navstack.envs.vehicle.airframe import GRAVITY
 from navstack.envs.vehicle.quadrotor import rotation_matrix
@@ -528,3 +530,20 @@ def test_the_rotation_matrix_is_bullets(quaternion: tuple[float, float, float, f
     assert ours == pytest.approx(pybullet.getMatrixFromQuaternion((x, y, z, w)), abs=1e-12)
     for row, other in pairwise(np.array(ours).reshape(3, 3)):
         assert float(row @ other) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("airframe", ["hummingbird", "crazyflie"])
+def test_the_vehicle_is_drawn_where_it_is_shown_and_never_before_its_own_camera(airframe: str) -> None:
+    made = NavigationEnv(world="meadow", airframe=airframe, render_mode="rgb_array")
+    made.reset(seed=3)
+    simulator = made.simulator
+    vehicle = simulator.vehicle
+    hidden = chase_view(simulator.client, vehicle.position, vehicle.yaw(), simulator.scene)
+    assert not np.array_equal(made.render(), hidden)
+    for pitch in (-0.3, 0.0, 0.3):  # more than any mount is tilted
+        camera = Camera(simulator.client, CameraSpec(horizontal_fov=math.radians(100.0), pitch=pitch))
+        place = (vehicle.camera_position(), vehicle.orientation, simulator.scene)
+        with vehicle.shown():
+            shown = camera.render(*place)
+        np.testing.assert_array_equal(camera.render(*place), shown)
+    made.close()
