@@ -87,9 +87,7 @@ class Atmosphere:
         first, width = flags.find(value), self._shape[1]
         return None if first < 0 else (first // width, flags.rfind(value) // width + 1)
 
-    def _draw_fog(
-        self, rgba: npt.NDArray[np.uint8], depth: Float, rows: tuple[int, int], fog: Fog
-    ) -> None:
+    def _draw_fog(self, rgba: npt.NDArray[np.uint8], depth: Float, rows: tuple[int, int], fog: Fog) -> None:
         """Over these rows; all the others are sky, which is drawn over whatever is there."""
         part = slice(*rows)
         step, whole, index = self._step[part], self._whole[0, part], self._index[part]

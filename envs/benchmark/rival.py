@@ -1,7 +1,7 @@
 """gym-pybullet-drones beside us: for development only, in a Python of its own, as it is not on PyPI.
 
-Set NAVSTACK_GYM_PYBULLET_DRONES to a Python interpreter that can import `gym_pybullet_drones`; without it, this
-Python is tried.
+Set NAVSTACK_GYM_PYBULLET_DRONES to a Python interpreter that can import `gym_pybullet_drones`; without it,
+this Python is tried.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Rival:
             )  # fmt: skip
         except OSError as error:
             raise RuntimeError(f"{VARIABLE} is {python}, which does not start ({error.strerror})") from error
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
+        assert process.stdout
         if process.stdout.readline() != "ready\n":
             said = process.communicate()[1].strip().splitlines() or ["it said nothing"]
             raise RuntimeError(f"{python} cannot run it ({said[-1][:200]})")

@@ -106,7 +106,10 @@ def quantiles(field: Field, low: float, high: float) -> tuple[float, float]:
     places = [share * (field.size - 1) for share in (low, high)]
     ranks = [(int(place), min(int(place) + 1, field.size - 1)) for place in places]
     values = np.partition(field, [rank for pair in ranks for rank in pair], axis=None)
-    first, second = (_between(values[a], values[b], place - a) for (a, b), place in zip(ranks, places, strict=True))
+    first, second = (
+        _between(values[below], values[above], place - below)
+        for (below, above), place in zip(ranks, places, strict=True)
+    )
     return first, second
 
 
