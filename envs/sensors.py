@@ -1,4 +1,4 @@
-"""The simulated camera: PyBullet's TinyRenderer, with sky and fog drawn from depth afterwards."""
+"""The simulated camera: PyBullet's TinyRenderer; darkness, sky and fog are drawn from depth afterwards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from navstack.contract import CameraSpec, Image, Vector3
 from navstack.envs.atmosphere import Atmosphere, Axes, pixel_rays
+from navstack.envs.backdrop import Backdrop
+from navstack.envs.lamps import Lamplight
 from navstack.envs.physics import pybullet
 from navstack.envs.shadows import SUN_FAR, SUN_NEAR, SunView, shade
 from navstack.envs.worlds.scene import Scene
@@ -26,7 +28,8 @@ SUN_AHEAD, SUN_RADIUS = 10.0, 20.0  # m: shadows are cast in a ball around a poi
 SUN_PIXELS = 512
 
 Quaternion = tuple[float, float, float, float]  # x, y, z, w
-Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]  # (H, W, 4) RGBA, (H, W) depth buffer
+# (H, W, 4) RGBA, (H, W) depth buffer, (H, W) body of each pixel where something shines
+Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.int32]]
 
 _COLOR_ORDERS = {"RGB": cv2.COLOR_RGBA2RGB, "BGR": cv2.COLOR_RGBA2BGR}
 
@@ -44,6 +47,9 @@ class Camera:
         self._conversion = _COLOR_ORDERS[spec.color_order]
         self._projection = projection_matrix(spec.horizontal_fov, spec.width, spec.height)
         self._atmosphere = Atmosphere(spec.width, spec.height, spec.horizontal_fov, NEAR, FAR)
+        rays, length = pixel_rays(spec.width, spec.height, spec.horizontal_fov)
+        self._lamplight = Lamplight(rays * length[..., None], NEAR, FAR)
+        self._backdrop = Backdrop(rays)
 
     def render(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Image:
         """What the camera sees: (H, W, 3) uint8 in the camera's colour order, a fresh array.
@@ -54,8 +60,14 @@ class Camera:
             scene: the world, for its light, sky and fog.
         """
         axes = camera_axes(orientation, self.spec.pitch)
-        rgba, depth = self._picture(position_enu, axes, scene)
+        rgba, depth, ids = self._picture(position_enu, axes, scene)
+        if scene.dark:
+            self._lamplight.light(rgba, depth, ids, position_enu, axes, scene)
         self._atmosphere.draw(rgba, depth, axes, scene.sky, scene.fog)
+        if scene.sky.backdrop:
+            self._backdrop.draw(rgba, depth, axes, scene)
+        if scene.lamps:
+            self._lamplight.halos(rgba, depth, position_enu, axes, scene)
         return np.asarray(cv2.cvtColor(rgba, self._conversion), dtype=np.uint8)
 
     def bare_image(self, position_enu: Vector3, orientation: Quaternion, scene: Scene) -> Picture:
@@ -82,13 +94,20 @@ def chase_view(
     eye = (east - CHASE_BACK * c, north - CHASE_BACK * s, up + CHASE_ABOVE)
     axes = camera_axes((0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0)), CHASE_PITCH)
     wide, high = round(CHASE_SCALE * width), round(CHASE_SCALE * height)
-    rgba, depth = _render(
+    rgba, depth, ids = _render(
         client, wide, high, view_matrix(eye, axes), projection_matrix(CHASE_FOV, wide, high), scene
     )
     east, north = east + SUN_AHEAD * c, north + SUN_AHEAD * s
     middle = (east, north, scene.ground_height(east, north))
     _cast_shadows(client, rgba, depth, eye, axes, SunView(middle, SUN_RADIUS, scene.light), scene)
+    rays, length = pixel_rays(wide, high, CHASE_FOV)
+    lamplight = Lamplight(rays * length[..., None], NEAR, FAR)
+    if scene.dark:
+        lamplight.light(rgba, depth, ids, eye, axes, scene)
     _chase_atmosphere(wide, high).draw(rgba, depth, axes, scene.sky, scene.fog)
+    if scene.sky.backdrop:
+        Backdrop(rays).draw(rgba, depth, axes, scene)
+    lamplight.halos(rgba, depth, eye, axes, scene)
     image = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -104,7 +123,9 @@ def _cast_shadows(
 ) -> None:
     """Darken in place what the sun does not see; at half the picture's resolution."""
     projection = projection_matrix(sun.fov, SUN_PIXELS, SUN_PIXELS, SUN_NEAR, SUN_FAR)
-    _, sun_depth = _render(client, SUN_PIXELS, SUN_PIXELS, view_matrix(sun.eye, sun.axes), projection, scene)
+    _, sun_depth, _ = _render(
+        client, SUN_PIXELS, SUN_PIXELS, view_matrix(sun.eye, sun.axes), projection, scene
+    )
     height, width = depth.shape
     rays = _chase_rays(width, height)
     distance = (FAR * NEAR) / (FAR - (FAR - NEAR) * depth[::2, ::2])
@@ -128,13 +149,14 @@ def _render(
     client: int, width: int, height: int, view: list[float], projection: list[float], scene: Scene
 ) -> Picture:
     light = scene.light
+    flags = pybullet.ER_NO_SEGMENTATION_MASK if scene.shining is None else 0
     picture: tuple[Any, ...] = pybullet.getCameraImage(
         width, height, view, projection,
         lightDirection=light.direction_enu, lightColor=light.color, shadow=0,
         lightAmbientCoeff=light.ambient, lightDiffuseCoeff=light.diffuse, lightSpecularCoeff=light.specular,
-        renderer=pybullet.ER_TINY_RENDERER, flags=pybullet.ER_NO_SEGMENTATION_MASK, physicsClientId=client,
+        renderer=pybullet.ER_TINY_RENDERER, flags=flags, physicsClientId=client,
     )  # fmt: skip
-    return picture[2], picture[3]
+    return picture[2], picture[3], picture[4]
 
 
 def camera_axes(orientation: Quaternion, pitch: float) -> Axes:

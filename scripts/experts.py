@@ -15,7 +15,7 @@ from functools import partial
 
 from navstack.envs.evaluation.run import Conditions, expert_success
 from navstack.envs.tasks import make_task
-from navstack.envs.worlds.spec import world_names
+from navstack.envs.worlds.spec import load_world, world_names
 from navstack.options import parse_options
 from navstack.results import Row, result_row
 from navstack.workers import Workers
@@ -45,6 +45,8 @@ def main() -> int:
     conditions = Conditions(env=given.env, task_options=tuple(given.task_option))
     make_task(conditions.env, parse_options(conditions.task_options))
     fly = partial(expert_success, episodes=given.episodes, seed=given.seed, conditions=conditions)
+    for world in worlds:
+        load_world(world)  # whether its files are there, before the first takes off
     with Workers(given.workers) as workers:
         for world, ends in zip(worlds, workers.map(fly, worlds), strict=True):
             row = result_row("expert", given.env, world, "none", ends, given.seed)

@@ -49,7 +49,8 @@ class PerturbedView:
         """The world with the fog that has come up; thinner fog of its own gives way."""
         if self._fog is None or self._fog.density <= scene.fog.density:
             return scene
-        return replace(scene, fog=self._fog)
+        red, green, blue = (share * scene.light.level for share in self._fog.color)
+        return replace(scene, fog=replace(self._fog, color=(red, green, blue)))
 
     def orientation(self, body: Quaternion) -> Quaternion:
         """Where the tilted camera looks on a body with this orientation (FLU into ENU)."""

@@ -8,32 +8,47 @@ are a body each.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from navstack.contract import Image, Vector3
+from navstack.contract import Vector3
 from navstack.envs.physics import pybullet
+from navstack.envs.worlds.atlas import TILE_PIXELS, Atlas, Tiles
 from navstack.envs.worlds.bodies import textured_body
+from navstack.envs.worlds.drawing import draw, lamps_of, put_kind
 from navstack.envs.worlds.ground import build_ground
 from navstack.envs.worlds.layout import Layout, Prop, TargetPlacement
 from navstack.envs.worlds.meshes import MeshBuilder, box
-from navstack.envs.worlds.objects import ASPECT, Pen, Size, draw
+from navstack.envs.worlds.objects import ASPECT, Pen, Size
 from navstack.envs.worlds.placing import Plan
 from navstack.envs.worlds.props import prop_cylinders, prop_looks, standing_radius, target_cylinders
-from navstack.envs.worlds.scene import Fog, Light, Scene, Sky
-from navstack.envs.worlds.spec import ObjectSpec, Room, WorldSpec
+from navstack.envs.worlds.scene import Fog, Lamp, Light, Panorama, Scene, Sky
+from navstack.envs.worlds.spec import Room, WorldSpec
 from navstack.envs.worlds.terrain import Slopes, draw_terrain
-from navstack.envs.worlds.textures import draw_color, image_texture, make_texture
+from navstack.envs.worlds.textures import draw_color, make_texture
 from navstack.errors import InputError
 
-TILE_PIXELS = 48
-ATLAS_SIDE = 6  # tiles
 VARIANTS = 3  # materials of each kind of object in one world
 MOST_TRIANGLES = 400_000  # the library's worlds have up to a few thousand
 
 TARGET_HEIGHT = {"chair": 1.1, "barrel": 1.05, "cone": 1.2, "box": 1.0, "ball": 1.1}  # m
 TARGET_VARIATION = 0.08  # each way
+
+
+@dataclass(frozen=True, slots=True)
+class Statics:
+    """What stands about, built."""
+
+    body: int | None
+    shining: int | None  # the part of it that shines by itself
+    lamps: tuple[Lamp, ...]
+
+    @property
+    def bodies(self) -> tuple[int, ...]:
+        """The bodies that there are."""
+        return tuple(body for body in (self.body, self.shining) if body is not None)
 
 
 def sample_target(spec: WorldSpec, rng: np.random.Generator) -> tuple[str, float]:
@@ -47,20 +62,20 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
 
     Raises InputError when the world asks for more objects than fit.
     """
-    place_rng, look_rng, air_rng, terrain_rng = rng.spawn(4)
+    place_rng, look_rng, air_rng, terrain_rng, lamp_rng = rng.spawn(5)
     terrain = draw_terrain(spec.ground.terrain, layout, terrain_rng) if spec.ground.terrain else None
     slopes = Slopes(terrain) if terrain else None
     plan = Plan(spec, layout)
     plan.scatter(place_rng)
     ground = build_ground(client, spec, layout, terrain, look_rng)
-    statics = _build_statics(client, plan, slopes, look_rng)
+    statics = _build_statics(client, plan, slopes, look_rng, lamp_rng)
     targets = tuple(_build_target(client, target, slopes, look_rng) for target in layout.targets)
     obstacles = plan.cylinders
     obstacles += [c for t in layout.targets for c in target_cylinders(t, t.x, t.y, t.yaw)]
     obstacles += [c for p in layout.props for c in prop_cylinders(p, p.x, p.y, p.yaw)]
     return Scene(
         ground=ground[0],
-        statics=(*ground[1:], *statics),
+        statics=(*ground[1:], *statics.bodies),
         targets=targets,
         obstacles=np.array(obstacles, dtype=np.float64).reshape(-1, 4),
         light=_light(spec, air_rng),
@@ -69,36 +84,45 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
         wind_enu=_wind(spec, air_rng),
         slopes=slopes,
         props=tuple(_build_prop(client, prop, slopes, look_rng) for prop in layout.props),
+        lamps=statics.lamps,
+        shining=statics.shining,
     )
 
 
 def _build_statics(
-    client: int, plan: Plan, slopes: Slopes | None, rng: np.random.Generator
-) -> tuple[int, ...]:
-    """Merge everything that was placed into one body."""
-    atlas, builder = _Atlas(rng), MeshBuilder(ATLAS_SIDE)
-    materials: dict[int, list[tuple[int, int]]] = {}
+    client: int, plan: Plan, slopes: Slopes | None, rng: np.random.Generator, lamp_rng: np.random.Generator
+) -> Statics:
+    """Merge everything that was placed into one body, and what shines by itself into another."""
+    side = plan.spec.atlas
+    atlas, builder, shining = Atlas(rng, side), MeshBuilder(side), MeshBuilder(side)
+    materials: dict[int, list[Tiles]] = {}
+    lamps: list[Lamp] = []
     for placed in plan.placed:
         kind = placed.spec
         if id(kind) not in materials:
             materials[id(kind)] = [atlas.material(kind) for _ in range(VARIANTS)]
-        main, accent = materials[id(kind)][rng.integers(VARIANTS)]
+        tiles = materials[id(kind)][rng.integers(VARIANTS)]
         foot = slopes.foot(placed.x, placed.y, placed.size.radius) if slopes else 0.0
-        pen = Pen(builder, placed.x, placed.y, placed.yaw, main, accent, foot)
-        draw(kind.kind, kind.file, pen, placed.size, rng)
+        pen = Pen(builder, placed.x, placed.y, placed.yaw, tiles.main, tiles.accent, foot, parts=tiles.parts)
+        if kind.lamp is not None and lamp_rng.random() < kind.lamp.lit:
+            pen = replace(pen, accent=tiles.shine, shining=shining)
+            lamps += lamps_of(pen, kind, placed.size, lamp_rng)
+        draw(kind, pen, placed.size, rng)
     if plan.room is not None and plan.spec.room is not None:
         _build_room(builder, atlas, plan.spec.room, plan.room, plan.layout.center)
-    merged = builder.merged()
-    if merged is not None and len(merged.faces) > MOST_TRIANGLES:
-        raise InputError(
-            f"world '{plan.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn"
-            " in time: use fewer objects or simpler meshes"
-        )
-    return () if merged is None else (textured_body(client, merged, atlas.picture),)
+    bodies = []
+    for merged in (builder.merged(), shining.merged()):
+        if merged is not None and len(merged.faces) > MOST_TRIANGLES:
+            raise InputError(
+                f"world '{plan.spec.name}' has {len(merged.faces)} triangles; {MOST_TRIANGLES} can be drawn"
+                " in time: use fewer objects or simpler meshes"
+            )
+        bodies.append(None if merged is None else textured_body(client, merged, atlas.picture))
+    return Statics(bodies[0], bodies[1], tuple(lamps))
 
 
 def _build_room(
-    builder: MeshBuilder, atlas: _Atlas, room: Room, size: tuple[float, float], center: tuple[float, float]
+    builder: MeshBuilder, atlas: Atlas, room: Room, size: tuple[float, float], center: tuple[float, float]
 ) -> None:
     """Four walls, `size` being half their length and their height in m."""
     (half, height), (cx, cy) = size, center
@@ -114,42 +138,6 @@ def _build_room(
             builder.add(box(), (step, 0.3, height), math.pi / 2, (cx + sign * half, cy + s, 0.0), tile)
 
 
-class _Atlas:
-    """One square picture with a tile for each material."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.picture: Image = np.full(
-            (ATLAS_SIDE * TILE_PIXELS, ATLAS_SIDE * TILE_PIXELS, 3), 128, dtype=np.uint8
-        )
-        self._used = 0
-
-    def material(self, kind: ObjectSpec) -> tuple[int, int]:
-        """Tiles of a kind's main and accent material; once the atlas is full, of one there already."""
-        names = [*kind.textures, *kind.texture_files]
-        main = self.tile(names[self.rng.integers(len(names))], draw_color(kind.colors, self.rng))
-        # Drawn even where no accent is used: what follows must not depend on the shape.
-        accent = self.tile(
-            "plain" if self.rng.random() < 0.5 else "noise", draw_color(kind.accents, self.rng)
-        )
-        return main, accent
-
-    def tile(self, name: str, color: Vector3) -> int:
-        """The number of a new tile with this texture family or image file."""
-        number = self._used
-        if number >= ATLAS_SIDE**2:
-            return int(self.rng.integers(ATLAS_SIDE**2))
-        self._used += 1
-        row, column = divmod(number, ATLAS_SIDE)
-        if "." in name or "/" in name:
-            picture = image_texture(name, TILE_PIXELS)
-        else:
-            picture = make_texture(name, color, 0.4, TILE_PIXELS, self.rng)  # type: ignore[arg-type]
-        top, left = row * TILE_PIXELS, column * TILE_PIXELS
-        self.picture[top : top + TILE_PIXELS, left : left + TILE_PIXELS] = picture
-        return number
-
-
 def _build_target(
     client: int, target: TargetPlacement, slopes: Slopes | None, rng: np.random.Generator
 ) -> int:
@@ -159,7 +147,7 @@ def _build_target(
     width = target.size * float(rng.uniform(*ASPECT[target.kind]))
     foot = slopes.foot(target.x, target.y, 0.5 * width) if slopes else 0.0
     pen = Pen(builder, target.x, target.y, target.yaw, 0, 0, foot)
-    draw(target.kind, None, pen, Size(target.size, width), rng)
+    put_kind(target.kind, pen, Size(target.size, width), rng)
     mesh = builder.merged()
     assert mesh is not None
     picture = make_texture("noise", color, 0.12, TILE_PIXELS, rng)
@@ -199,17 +187,26 @@ def _light(spec: WorldSpec, rng: np.random.Generator) -> Light:
         ambient=float(rng.uniform(*light.ambient)),
         diffuse=float(rng.uniform(*light.diffuse)),
         specular=float(rng.uniform(*light.specular)),
+        level=float(rng.uniform(*light.level)) if light.level != (1.0, 1.0) else 1.0,
     )
 
 
 def _sky(spec: WorldSpec, rng: np.random.Generator) -> Sky:
     sky = spec.sky
-    return Sky(
+    drawn = Sky(
         zenith_color=draw_color(sky.zenith, rng),
         horizon_color=draw_color(sky.horizon, rng),
         cloud_cover=float(rng.uniform(*sky.clouds)),
         seed=int(rng.integers(2**31)),
     )
+    more = np.random.default_rng(drawn.seed)
+    if sky.glow != (0.0, 0.0):
+        drawn = replace(drawn, glow=float(more.uniform(*sky.glow)))
+    if sky.images:
+        image = sky.images[more.integers(len(sky.images))]
+        turn = float(more.uniform(-math.pi, math.pi))
+        drawn = replace(drawn, panorama=Panorama(image.file, image.crop, math.radians(image.width), turn))
+    return drawn
 
 
 def _fog(spec: WorldSpec, rng: np.random.Generator) -> Fog:

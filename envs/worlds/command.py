@@ -7,11 +7,12 @@ import re
 from importlib import resources
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from navstack.envs.commands.worlds import Check, New, Preview
-from navstack.envs.worlds.spec import NAME_PATTERN, WorldSpec, load_world, world_names
+from navstack.envs.worlds.spec import NAME_PATTERN, WorldSpec, describe_world, load_world, world_names
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
 
@@ -20,12 +21,12 @@ SPLITS = ("train", "dev", "held-out")
 
 def list_worlds() -> int:
     """Print the library, in the order of its splits."""
-    specs = sorted(map(load_world, world_names()), key=lambda spec: (SPLITS.index(spec.split), spec.name))
+    specs = sorted(map(describe_world, world_names()), key=lambda spec: (SPLITS.index(spec.split), spec.name))
     table = Table()
     for column in ("world", "split", "description"):
         table.add_column(column)
     for spec in specs:
-        table.add_row(spec.name, spec.split, spec.description)
+        table.add_row(spec.name, spec.split, escape(spec.description))
     Console().print(table)
     return 0
 

@@ -11,12 +11,13 @@ from navstack.envs.physics import pybullet
 from navstack.envs.worlds.bodies import NO_COLLISION, textured_body
 from navstack.envs.worlds.layout import Layout
 from navstack.envs.worlds.meshes import Mesh
-from navstack.envs.worlds.spec import Texture, WorldSpec
+from navstack.envs.worlds.spec import Palette, Texture, WorldSpec
 from navstack.envs.worlds.terrain import Terrain
-from navstack.envs.worlds.textures import draw_color, image_texture, make_texture
+from navstack.envs.worlds.textures import draw_color, image_texture, make_texture, tinted
 
 GROUND_HALF = 120.0  # m
 GROUND_PIXELS = 128
+MIDDLE_GREY: Palette = [(0.5, 0.5, 0.5)]
 PATH_ABOVE = 0.015  # m that a path lies above flat ground
 PATH_ABOVE_SLOPES = 0.06  # m: its triangles are not those of the ground below
 PATH_STEP = 1.5  # m between the places at which a path follows the slopes
@@ -52,9 +53,16 @@ def build_ground(
 
 def _picture(texture: Texture, rng: np.random.Generator) -> Image:
     if texture.file is not None:
-        return image_texture(texture.file, 2 * GROUND_PIXELS)
+        if texture.crop is None:
+            picture = image_texture(texture.file, GROUND_PIXELS)
+        else:  # a part of a photograph has edges that do not meet: mirrored, they do
+            part = image_texture(texture.file, GROUND_PIXELS // 2, texture.crop)
+            row = np.hstack((part, part[:, ::-1]))
+            picture = np.vstack((row, row[::-1]))
+        return picture if texture.colors is None else tinted(picture, draw_color(texture.colors, rng))
     assert texture.family is not None
-    return make_texture(texture.family, draw_color(texture.colors, rng), texture.contrast, GROUND_PIXELS, rng)
+    color = draw_color(texture.colors or MIDDLE_GREY, rng)
+    return make_texture(texture.family, color, texture.contrast, GROUND_PIXELS, rng)
 
 
 def _flat(

@@ -1,4 +1,4 @@
-"""Triangle meshes: a few low-polygon primitives, an OBJ reader, and a builder that merges them into one."""
+"""Triangle meshes: a few low-polygon primitives, and a builder that merges them into one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,6 @@ import numpy.typing as npt
 from navstack.contract import Vector3
 
 Array = npt.NDArray[np.float64]
-
-MOST_TRIANGLES = 20_000  # of a mesh file: a world is rendered in software
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,81 +91,6 @@ def ball(sides: int = 9, rings: int = 5) -> Mesh:
     mesh = lathe(tuple((0.5 * max(0.0, math.cos(p)), 0.5 + 0.5 * math.sin(p)) for p in polar), sides)
     outward = mesh.vertices - (0.0, 0.0, 0.5)
     return Mesh(mesh.vertices, outward / np.linalg.norm(outward, axis=1, keepdims=True), mesh.uvs, mesh.faces)
-
-
-def read_obj(path: Path) -> Mesh:
-    """The geometry of a Wavefront OBJ file, scaled to height 1 and standing on the middle of its base.
-
-    Reads v, vt and f (polygons become fans); materials are ignored, the world file gives the texture. Raises
-    ValueError that names what is wrong.
-    """
-    return _read_obj(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _read_obj(path: Path, _modified: int) -> Mesh:
-    points: list[list[float]] = []
-    coordinates: list[list[float]] = []
-    corners: list[tuple[int, int]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        words = line.split()
-        try:
-            if words[:1] == ["v"]:
-                points.append(_numbers(words[1:4], 3))
-            elif words[:1] == ["vt"]:
-                coordinates.append(_numbers(words[1:3], 2))
-            elif words[:1] == ["f"]:
-                polygon = [_corner(word, len(points), len(coordinates)) for word in words[1:]]
-                for k in range(1, len(polygon) - 1):
-                    corners += [polygon[0], polygon[k], polygon[k + 1]]
-        except ValueError as error:
-            raise ValueError(f"the mesh {path} is not a readable OBJ file: line {number}: {error}") from error
-    if not corners or len(corners) > 3 * MOST_TRIANGLES:
-        raise ValueError(
-            f"the mesh {path} has {len(corners) // 3} triangles; 1 to {MOST_TRIANGLES} can be built"
-        )
-    vertices = np.array([points[p] for p, _ in corners])
-    uvs = np.array([coordinates[t] if t >= 0 else (0.5, 0.5) for _, t in corners])
-    extent = np.ptp(vertices, axis=0)
-    if extent[2] < 1e-9 or max(extent[:2]) < 1e-4 * extent[2]:
-        raise ValueError(f"the mesh {path} needs a height along z and a width across it")
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    vertices = (vertices - [*(0.5 * (low + high))[:2], low[2]]) / (high[2] - low[2])
-    faces = vertices.reshape(-1, 3, 3)
-    flat = np.cross(faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0])
-    area = np.linalg.norm(flat, axis=1)
-    solid = area > 1e-12  # a triangle without an area has no side to see and no normal
-    if not solid.any():
-        raise ValueError(f"the mesh {path} has no triangle with an area")
-    kept = int(solid.sum())
-    return Mesh(
-        vertices=faces[solid].reshape(-1, 3),
-        normals=np.repeat(flat[solid] / area[solid, None], 3, axis=0),
-        uvs=np.mod(uvs.reshape(-1, 3, 2)[solid].reshape(-1, 2), 1.0),
-        faces=np.arange(3 * kept, dtype=np.int32).reshape(-1, 3),
-    )
-
-
-def _numbers(words: list[str], count: int) -> list[float]:
-    values = [float(word) for word in words]
-    if len(values) != count or not all(abs(value) < 1e6 for value in values):
-        raise ValueError(f"expected {count} numbers below a million, found {' '.join(words)[:60]!r}")
-    return values
-
-
-def _corner(word: str, points: int, coordinates: int) -> tuple[int, int]:
-    parts = word.split("/")
-    point = int(parts[0])
-    point = point - 1 if point > 0 else points + point
-    if not 0 <= point < points:
-        raise ValueError(f"vertex {parts[0]} is not among the {points} before it")
-    texture = int(parts[1]) if len(parts) > 1 and parts[1] else 0
-    if texture:
-        texture = texture - 1 if texture > 0 else coordinates + texture
-        if not 0 <= texture < coordinates:
-            raise ValueError(f"texture coordinate {parts[1]} is not among the {coordinates} before it")
-        return point, texture
-    return point, -1
 
 
 class MeshBuilder:

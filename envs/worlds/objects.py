@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from navstack.envs.worlds.meshes import Mesh, MeshBuilder, ball, box, cone, cylinder, lathe, read_obj
+from navstack.envs.worlds.meshes import Mesh, MeshBuilder, ball, box, cone, cylinder, lathe
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ class Pen:
     main: int  # atlas tile
     accent: int  # atlas tile
     z: float = 0.0  # m, ENU, of its foot
+    shining: MeshBuilder | None = None  # where accents go that are lit
+    parts: dict[str, int] | None = None  # atlas tiles of a mesh's own materials
 
     def put(
         self, mesh: Mesh, size: tuple[float, float, float], at: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -44,7 +45,8 @@ class Pen:
         """Place a part: its size and its offset in m, in the object's own frame."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         place = (self.x + c * at[0] - s * at[1], self.y + s * at[0] + c * at[1], self.z + at[2])
-        self.builder.add(mesh, size, self.yaw + turn, place, self.accent if accent else self.main)
+        builder = self.shining if accent and self.shining is not None else self.builder
+        builder.add(mesh, size, self.yaw + turn, place, self.accent if accent else self.main)
 
 
 Shape = Callable[[Pen, Size, np.random.Generator], None]
@@ -188,6 +190,50 @@ def _chair(pen: Pen, size: Size, rng: np.random.Generator) -> None:
             pen.put(box(), (0.2 * w, 0.2 * w, 0.26 * h), (x * w, y * w, 0.0))
 
 
+def _desk(pen: Pen, size: Size, rng: np.random.Generator) -> None:
+    w, h = 0.85 * size.width, size.height
+    depth = 0.5 * w
+    pen.put(box(), (w, depth, 0.06), (0.0, 0.0, 0.62 * h))
+    for x in (-0.46, 0.46):
+        pen.put(box(), (0.06, 0.9 * depth, 0.62 * h), (x * w, 0.0, 0.0), accent=True)
+    for x in (-0.22, 0.22)[: int(rng.integers(1, 3))]:
+        pen.put(box(), (0.3 * w, 0.05, 0.28 * h), (x * w, 0.2 * depth, 0.72 * h), accent=True)
+
+
+def _umbrella(pen: Pen, size: Size, rng: np.random.Generator) -> None:
+    h, w = size.height, size.width
+    pen.put(cylinder(5), (0.06, 0.06, 0.9 * h))
+    pen.put(cone(8), (w, w, 0.28 * h), (0.0, 0.0, 0.72 * h), accent=True)
+
+
+def _cactus(pen: Pen, size: Size, rng: np.random.Generator) -> None:
+    h, w = size.height, size.width
+    pen.put(cylinder(7), (0.3 * w, 0.3 * w, h))
+    for side in (-1.0, 1.0):
+        if rng.random() < 0.7:
+            foot, arm = rng.uniform(0.3, 0.5) * h, rng.uniform(0.25, 0.4) * h
+            pen.put(box(), (0.24 * w, 0.18 * w, 0.18 * w), (0.2 * side * w, 0.0, foot))
+            pen.put(cylinder(6), (0.2 * w, 0.2 * w, arm), (0.36 * side * w, 0.0, foot))
+
+
+def _palm(pen: Pen, size: Size, rng: np.random.Generator) -> None:
+    h, w = size.height, size.width
+    pen.put(cylinder(6), (0.05 * h, 0.05 * h, 0.88 * h))
+    for k, turn in enumerate(np.linspace(0.0, math.pi, 4, endpoint=False)):
+        pen.put(_FROND, (w, 0.16 * w, 0.18 * h), (0.0, 0.0, (0.8 - 0.02 * k) * h), True, float(turn))
+
+
+def _frond() -> Mesh:
+    """Two leaves that hang from the middle of the unit box's top, seen from both sides."""
+    leaf = [(0.0, -0.5, 1.0), (0.0, 0.5, 1.0), (0.5, 0.3, 0.0), (0.5, -0.3, 0.0)]
+    quads = [leaf, [(-x, -y, z) for x, y, z in leaf]]
+    vertices = np.array([corner for quad in quads for corner in (*quad, *quad)])
+    normals = np.tile((0.0, 0.0, 1.0), (len(vertices), 1))
+    both = np.array([(0, 2, 1), (0, 3, 2), (4, 5, 6), (4, 6, 7)], dtype=np.int32)
+    uvs = np.tile([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)], (4, 1))
+    return Mesh(vertices, normals, uvs, np.concatenate((both, both + 8)))
+
+
 def _roof() -> Mesh:
     """A gable over the unit square, height 1."""
     a, b, c, d = (-0.5, -0.5, 0.0), (0.5, -0.5, 0.0), (0.5, 0.5, 0.0), (-0.5, 0.5, 0.0)
@@ -214,7 +260,7 @@ def _lying() -> Mesh:
     return Mesh(tip(mesh.vertices) + (0.0, 0.5, 0.5), tip(mesh.normals), mesh.uvs, mesh.faces)
 
 
-_ROOF, _LYING = _roof(), _lying()
+_ROOF, _LYING, _FROND = _roof(), _lying(), _frond()
 _BARREL = lathe(((0.43, 0.0), (0.5, 0.3), (0.5, 0.7), (0.43, 1.0), (0.0, 1.0)), 12)
 
 SHAPES: dict[str, Shape] = {
@@ -233,6 +279,10 @@ SHAPES: dict[str, Shape] = {
     "hay_bale": _hay_bale,
     "car": _car,
     "bench": _bench,
+    "desk": _desk,
+    "umbrella": _umbrella,
+    "cactus": _cactus,
+    "palm": _palm,
     "barrel": _barrel,
     "cone": _cone,
     "box": _box,
@@ -256,6 +306,10 @@ ASPECT: dict[str, tuple[float, float]] = {
     "hay_bale": (1.0, 1.2),
     "car": (2.6, 3.0),
     "bench": (1.8, 2.2),
+    "desk": (1.1, 1.8),
+    "umbrella": (1.0, 1.4),
+    "cactus": (0.4, 0.7),
+    "palm": (0.5, 0.8),
     "barrel": (0.66, 0.72),
     "cone": (0.8, 0.9),
     "box": (1.3, 1.45),
@@ -275,13 +329,3 @@ NARROWEST: dict[str, tuple[float, float]] = {
     "fence": (0.0, 0.3),
 }
 """Least width of kinds that are as deep as they are high, or of a fixed depth: a share of height, and m."""
-
-
-def draw(kind: str, file: str | None, pen: Pen, size: Size, rng: np.random.Generator) -> None:
-    """Put one object of a kind."""
-    if file is None:
-        SHAPES[kind](pen, size, rng)
-        return
-    mesh = read_obj(Path(file))
-    spread = 2.0 * float(np.linalg.norm(mesh.vertices[:, :2], axis=1).max())
-    pen.put(mesh, (size.width / max(spread, 1e-6), size.width / max(spread, 1e-6), size.height))

@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from navstack.contract import Image
+from navstack.envs.worlds.drawing import put_kind
 from navstack.envs.worlds.gates import draw_gate, gate_cylinders
 from navstack.envs.worlds.layout import Prop, TargetPlacement
 from navstack.envs.worlds.meshes import Mesh, MeshBuilder
-from navstack.envs.worlds.objects import Pen, Size, draw
+from navstack.envs.worlds.objects import Pen, Size
 from navstack.envs.worlds.textures import make_texture
 
 THIN = ("wall", "fence")  # kinds whose width is a long way from their depth
@@ -28,7 +29,7 @@ def prop_looks(prop: Prop, pixels: int, rng: np.random.Generator) -> tuple[Mesh,
     if prop.kind == GATE:
         draw_gate(pen, size.height)
     else:
-        draw(prop.kind, None, pen, size, rng)
+        put_kind(prop.kind, pen, size, rng)
     mesh = builder.merged()
     assert mesh is not None
     return mesh, make_texture(prop.texture, prop.color, 0.3, pixels, rng)  # type: ignore[arg-type]

@@ -20,6 +20,27 @@ class Light:
     ambient: float  # share of the light that comes from everywhere
     diffuse: float
     specular: float
+    level: float = 1.0  # share of it all that darkness leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Lamp:
+    """A point light."""
+
+    position_enu: Vector3  # m
+    color: Vector3  # RGB: what it gives to the ground right below, 1 is daylight
+    reach: float  # m at which a hundredth of it is left
+    height: float  # m above the ground below
+
+
+@dataclass(frozen=True, slots=True)
+class Panorama:
+    """A photograph on the horizon."""
+
+    file: str
+    crop: tuple[float, float, float, float] | None  # left, top, right, bottom as shares of it
+    width: float  # rad that one repeat spans, about
+    turn: float  # rad, where the first begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,13 @@ class Sky:
     horizon_color: Vector3  # RGB, 0 to 1
     cloud_cover: float  # 0 to 1
     seed: int  # of the clouds
+    glow: float = 0.0  # 0 to 1: of the sky around the sun
+    panorama: Panorama | None = None
+
+    @property
+    def backdrop(self) -> bool:
+        """Whether more stands there than a plain sky with clouds."""
+        return self.glow > 0.0 or self.panorama is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +82,13 @@ class Scene:
     wind_enu: Vector3  # m/s
     props: tuple[int, ...] = ()
     slopes: Slopes | None = None  # None where the ground is flat, at height 0
+    lamps: tuple[Lamp, ...] = ()
+    shining: int | None = None  # the body of what shines by itself
+
+    @property
+    def dark(self) -> bool:
+        """Whether daylight is not all the light that there is."""
+        return self.light.level < 1.0 or bool(self.lamps)
 
     def ground_height(self, x: float, y: float) -> float:
         """Height (m, ENU) of the ground at a place."""

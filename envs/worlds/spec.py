@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import colorsys
 import os
-import warnings
-from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import cv2
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from navstack.envs.worlds.files import check_image, check_mesh, existing, is_file
 from navstack.envs.yaml_files import load_yaml_model
 from navstack.errors import InputError, nearest
 
 TARGET_HUE = 15.0 / 360.0  # a marker's hue is within this of red, and nothing else's is
-LARGEST_IMAGE = 4096  # pixels a side
-LARGEST_FILE = 16 << 20  # bytes
 
 Split = Literal["train", "dev", "held-out"]
 Family = Literal[
@@ -32,7 +28,8 @@ Family = Literal[
 ]  # fmt: skip
 ObjectKind = Literal[
     "tree", "conifer", "bush", "rock", "pole", "lamp", "house", "building", "wall", "crate", "shelf", "fence",
-    "hay_bale", "car", "bench", "barrel", "cone", "box", "ball", "chair", "mesh",
+    "hay_bale", "car", "bench", "desk", "umbrella", "cactus", "palm", "barrel", "cone", "box", "ball",
+    "chair", "mesh",
 ]  # fmt: skip
 TargetKind = Literal["chair", "barrel", "cone", "box", "ball"]
 
@@ -73,28 +70,47 @@ def _range(low: float, high: float) -> type[tuple[float, float]]:
     return Annotated[tuple[bound, bound], Field(description=f"[low, high] within {low:g} and {high:g}")]  # type: ignore
 
 
+Crop = tuple[Share, Share, Share, Share]
+
+
+def _checked_crop(crop: Crop | None) -> Crop | None:
+    if crop is not None and not (crop[0] + 0.01 <= crop[2] and crop[1] + 0.01 <= crop[3]):
+        raise ValueError(
+            f"the crop {list(crop)} must be [left, top, right, bottom] with a width and a height"
+        )
+    return crop
+
+
 class Texture(_Section):
     """A procedural family tinted by a palette, or an image file."""
 
     family: Family | None = None
     file: str | None = None
-    colors: Palette = [(0.5, 0.5, 0.5)]
+    colors: Palette | None = None  # of a family: middle grey; an image is tinted by them where they are given
+    crop: Crop | None = None  # of an image: [left, top, right, bottom] as shares of it
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.4
     tile: _range(0.2, 50.0) = (2.0, 5.0)  # type: ignore[valid-type]  # m a repeat covers on the ground
 
-    _colors = field_validator("colors")(_checked_palette)
+    @field_validator("colors")
+    @classmethod
+    def _no_red(cls, colors: Palette | None) -> Palette | None:
+        return None if colors is None else _checked_palette(colors)
+
+    _crop = field_validator("crop")(_checked_crop)
     _tile = field_validator("tile")(_ordered)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.family is None) == (self.file is None):
             raise ValueError("give either 'family' or 'file'")
+        if self.crop is not None and self.file is None:
+            raise ValueError("'crop' is a part of an image: it belongs to 'file'")
         return self
 
     @field_validator("file")
     @classmethod
     def _readable(cls, file: str | None, info: ValidationInfo) -> str | None:
-        return None if file is None else str(_existing(file, info, check_image))
+        return None if file is None else existing(file, info, check_image)
 
 
 class GroundPath(_Section):
@@ -126,15 +142,32 @@ class Ground(_Section):
     terrain: TerrainSpec | None = None
 
 
+class SkyImage(_Section):
+    """A photograph on the horizon, mirrored from repeat to repeat so that its edges meet."""
+
+    file: str
+    crop: Crop | None = None
+    width: Annotated[float, Field(ge=20.0, le=360.0)] = 60.0  # degrees that a repeat spans, about
+
+    _crop = field_validator("crop")(_checked_crop)
+
+    @field_validator("file")
+    @classmethod
+    def _readable(cls, file: str, info: ValidationInfo) -> str:
+        return existing(file, info, check_image)
+
+
 class SkySpec(_Section):
     """What stands behind everything."""
 
     zenith: Palette
     horizon: Palette
     clouds: _range(0.0, 1.0) = (0.0, 0.6)  # type: ignore[valid-type]  # cover
+    glow: _range(0.0, 1.0) = (0.0, 0.0)  # type: ignore[valid-type]  # of the sky around the sun
+    images: list[SkyImage] = []  # one of them stands on the horizon all around, in place of clouds
 
     _colors = field_validator("zenith", "horizon")(_checked_palette)
-    _clouds = field_validator("clouds")(_ordered)
+    _clouds = field_validator("clouds", "glow")(_ordered)
 
 
 class LightSpec(_Section):
@@ -145,8 +178,9 @@ class LightSpec(_Section):
     ambient: _range(0.2, 1.0) = (0.45, 0.6)  # type: ignore[valid-type]
     diffuse: _range(0.0, 1.0) = (0.35, 0.55)  # type: ignore[valid-type]
     specular: _range(0.0, 0.3) = (0.0, 0.05)  # type: ignore[valid-type]
+    level: _range(0.02, 1.0) = (1.0, 1.0)  # type: ignore[valid-type]  # share that darkness leaves of it
 
-    _ranges = field_validator("elevation", "ambient", "diffuse", "specular")(_ordered)
+    _ranges = field_validator("elevation", "ambient", "diffuse", "specular", "level")(_ordered)
 
 
 class FogSpec(_Section):
@@ -156,6 +190,18 @@ class FogSpec(_Section):
     colors: Palette = [(0.75, 0.78, 0.8)]
 
     _density = field_validator("density")(_ordered)
+    _colors = field_validator("colors")(_checked_palette)
+
+
+class LampSpec(_Section):
+    """The light of things that shine: their accents glow, and one point light stands at each."""
+
+    lit: Share = 1.0  # share of the things that are on
+    colors: Palette = [(1.0, 0.86, 0.6)]
+    brightness: _range(0.05, 3.0) = (0.5, 1.0)  # type: ignore[valid-type]  # of the ground right below; 1 is day
+    reach: _range(2.0, 40.0) = (10.0, 18.0)  # type: ignore[valid-type]  # m at which a hundredth is left
+
+    _ranges = field_validator("brightness", "reach")(_ordered)
     _colors = field_validator("colors")(_checked_palette)
 
 
@@ -172,7 +218,10 @@ class ObjectSpec(_Section):
     textures: list[Family] = ["plain"]
     texture_files: list[str] = []
     ring: _range(15.0, 110.0) | None = None  # type: ignore[valid-type]  # m from the middle, as a backdrop
+    up: Literal["y", "z"] = "z"  # which axis of the mesh is up
+    materials: bool = False  # whether the mesh is drawn in the materials of its MTL file
     file: str | None = None  # OBJ, for kind "mesh"
+    lamp: LampSpec | None = None
 
     _ranges = field_validator("height")(_ordered)
     _colors = field_validator("colors", "accents")(_checked_palette)
@@ -185,12 +234,16 @@ class ObjectSpec(_Section):
     @field_validator("texture_files")
     @classmethod
     def _images(cls, files: list[str], info: ValidationInfo) -> list[str]:
-        return [str(_existing(file, info, check_image)) for file in files]
+        return [existing(file, info, check_image) for file in files]
 
     @field_validator("file")
     @classmethod
     def _mesh(cls, file: str | None, info: ValidationInfo) -> str | None:
-        return None if file is None else str(_existing(file, info, check_mesh))
+        if file is None:
+            return None
+        given = info.data
+        check = partial(check_mesh, up=given.get("up", "z"), materials=given.get("materials", False))
+        return existing(file, info, check)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -198,6 +251,8 @@ class ObjectSpec(_Section):
             raise ValueError("give either 'density' (per 100 m^2) or 'count'")
         if (self.kind == "mesh") != (self.file is not None):
             raise ValueError("'file' (an OBJ file) belongs to kind 'mesh' and to no other")
+        if self.file is None and (self.materials or self.up == "y"):
+            raise ValueError("'materials' and 'up' belong to kind 'mesh' and to no other")
         if not self.textures and not self.texture_files:
             raise ValueError("give at least one of 'textures' or 'texture_files'")
         return self
@@ -240,6 +295,9 @@ class WorldSpec(_Section):
     distractors: list[ObjectSpec] = []
     targets: Targets = Targets()
     wind: _range(0.0, 6.0) = (0.0, 1.0)  # type: ignore[valid-type]  # m/s
+    atlas: Annotated[int, Field(ge=6, le=12)] = (
+        6  # a side: so many times so many surfaces; things share them then
+    )
 
     _wind = field_validator("wind")(_ordered)
 
@@ -252,47 +310,6 @@ class WorldSpec(_Section):
         return room
 
 
-def _existing(file: str, info: ValidationInfo, check: Callable[[Path], None]) -> Path:
-    path = (Path((info.context or {}).get("folder", ".")) / file).absolute()
-    if not is_file(path):
-        raise ValueError(f"the file {str(path)[:300]} does not exist; paths are relative to the world file")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"the file {path} is larger than {LARGEST_FILE >> 20} MiB")
-    check(path)
-    return path
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; False also for what cannot be a file's name."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def check_image(path: Path) -> None:
-    """Raise ValueError unless the file is an image of a size that makes sense as a texture."""
-    try:
-        with warnings.catch_warnings(), Image.open(path) as header:  # its size, before anything is decoded
-            warnings.simplefilter("ignore")
-            large = max(header.size) > LARGEST_IMAGE
-    except Image.DecompressionBombError:
-        large = True
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for files that are not images
-        raise ValueError(f"the file {path} is not an image (PNG, JPEG, ...)") from error
-    if large:
-        raise ValueError(f"the image {path} is larger than {LARGEST_IMAGE} pixels a side; scale it down")
-    if cv2.imread(str(path), cv2.IMREAD_COLOR) is None:
-        raise ValueError(f"the image {path} is damaged, or not of a kind that OpenCV reads")
-
-
-def check_mesh(path: Path) -> None:
-    """Raise ValueError unless the file is an OBJ mesh that can be built."""
-    from navstack.envs.worlds.meshes import read_obj
-
-    read_obj(path)
-
-
 def _library() -> Path:
     return Path(str(resources.files("navstack.envs.worlds") / "library"))
 
@@ -300,7 +317,13 @@ def _library() -> Path:
 def world_names(split: str | None = None) -> list[str]:
     """Names of the library's worlds, of one split or of all."""
     names = sorted(path.stem for path in _library().glob("*.yaml"))
-    return names if split is None else [name for name in names if load_world(name).split == split]
+    return names if split is None else [name for name in names if describe_world(name).split == split]
+
+
+@lru_cache(maxsize=64)
+def describe_world(name: str) -> WorldSpec:
+    """A library world, whether or not the files of other packages that it names are installed."""
+    return load_yaml_model(_library() / f"{name}.yaml", WorldSpec, context={"files": False})
 
 
 def load_world(name_or_path: str | os.PathLike[str]) -> WorldSpec:

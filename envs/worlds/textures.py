@@ -16,8 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from navstack.contract import Image, Vector3
-from navstack.envs.worlds.spec import Family, Palette, is_target_red
+from navstack.envs.worlds.spec import Crop, Family, Palette, is_target_red
 from navstack.errors import InputError
+
+LARGEST_PART = 1024  # pixels a side that are kept of an image
+MUTED = 0.25  # of a red's distance from grey is kept
+MUTED_HUE, MUTED_SATURATION, MUTED_VALUE = 16, 115, 60  # a little more than a marker's red, as bytes
 
 Field = npt.NDArray[np.float32]  # (n, n), about 0 to 1: how much of the second colour
 
@@ -58,23 +62,54 @@ def make_texture(
     return np.rint(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)
 
 
-def image_texture(path: str, size: int) -> Image:
+def image_texture(path: str, size: int, crop: Crop | None = None) -> Image:
     """(size, size, 3) uint8 RGB from an image file. Raises InputError when it is no longer there."""
+    return cv2.resize(image_part(path, crop), (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def image_part(path: str, crop: Crop | None = None) -> Image:
+    """(H, W, 3) uint8 RGB: an image file or a part of it, without a marker's red.
+
+    Raises InputError when it is no longer there.
+    """
     try:
-        return _image_texture(Path(path), Path(path).stat().st_mtime_ns, size)
+        return _image_part(Path(path), Path(path).stat().st_mtime_ns, crop)
     except (OSError, cv2.error) as error:
         raise InputError(
             f"the texture {path} can no longer be read; it could when its world was loaded"
         ) from error
 
 
-@lru_cache(maxsize=64)
-def _image_texture(path: Path, _modified: int, size: int) -> Image:
+@lru_cache(maxsize=32)
+def _image_part(path: Path, _modified: int, crop: Crop | None) -> Image:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise OSError("not an image")
-    small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    height, width = picture.shape[:2]
+    left, top, right, bottom = crop or (0.0, 0.0, 1.0, 1.0)
+    rows = slice(int(top * height), max(int(top * height) + 1, round(bottom * height)))
+    columns = slice(int(left * width), max(int(left * width) + 1, round(right * width)))
+    part = cv2.cvtColor(np.ascontiguousarray(picture[rows, columns]), cv2.COLOR_BGR2RGB)
+    shrink = min(1.0, LARGEST_PART / max(part.shape[:2]))
+    if shrink < 1.0:
+        part = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return mute_red(np.asarray(part, dtype=np.uint8))
+
+
+def mute_red(picture: Image) -> Image:
+    """A picture whose marker-red pixels are near grey: nothing but a target has that colour."""
+    hue, saturation, value = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV_FULL))
+    near = np.minimum(hue, 255 - hue) <= MUTED_HUE
+    red = near & (saturation > MUTED_SATURATION) & (value > MUTED_VALUE)
+    grey = picture.mean(axis=2, keepdims=True)
+    return np.where(red[..., None], np.rint(grey + MUTED * (picture - grey)), picture).astype(np.uint8)
+
+
+def tinted(picture: Image, color: Vector3) -> Image:
+    """The light and dark of a picture in another colour, which its mean takes."""
+    shade = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    shade /= max(1.0, float(shade.mean()))
+    return np.rint(255.0 * np.clip(shade[..., None] * np.array(color), 0.0, 1.0)).astype(np.uint8)
 
 
 def noise(size: int, cells: int, rng: np.random.Generator) -> Field:

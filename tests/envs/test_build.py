@@ -21,9 +21,10 @@ from navstack.contract import Image
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.tasks.fly_to_target import FlyToTarget
 from navstack.envs.worlds.build import build_world
+from navstack.envs.worlds.drawing import put_kind
 from navstack.envs.worlds.layout import Corridor, Layout, TargetPlacement
 from navstack.envs.worlds.meshes import MeshBuilder
-from navstack.envs.worlds.objects import ASPECT, NARROWEST, SHAPES, Pen, Size, draw
+from navstack.envs.worlds.objects import ASPECT, NARROWEST, SHAPES, Pen, Size
 from navstack.envs.worlds.scene import Scene
 from navstack.envs.worlds.spec import WorldSpec, load_world, world_names
 from navstack.errors import InputError
@@ -87,7 +88,9 @@ def test_every_draw_of_a_library_world_can_be_built_and_leaves_the_way_free(clie
         for x, y, radius, height in others:
             assert height > 0.0
             assert gap(layout.corridors[0], x, y) >= layout.corridors[0].radius + radius - 1e-9
-        assert pybullet.getNumBodies(physicsClientId=client) <= 4  # ground, path, everything, target
+        assert (
+            pybullet.getNumBodies(physicsClientId=client) <= 5
+        )  # ground, path, everything, what shines, target
         assert scene.fog.density >= 0.0
         assert math.hypot(*scene.light.direction_enu) == pytest.approx(1.0)
         assert np.ptp(scene.light.color) < 1.0
@@ -96,15 +99,17 @@ def test_every_draw_of_a_library_world_can_be_built_and_leaves_the_way_free(clie
 @pytest.mark.parametrize("name", world_names())
 def test_what_stands_about_can_be_hit_and_the_way_cannot(client: int, name: str) -> None:
     """Rays along the way at every height that is flown meet the target and nothing before it."""
-    layout, _ = built(client, load_world(name), 3)
+    layout, scene = built(client, load_world(name), 3)
     way, target = layout.corridors[0], layout.targets[0]
+    ground = scene.ground_height
     for height in (0.6, 1.5, 3.0):
-        start, end = (way.x0, way.y0, height), (way.x1, way.y1, height)
+        start = (way.x0, way.y0, ground(way.x0, way.y0) + height)
+        end = (way.x1, way.y1, ground(way.x1, way.y1) + height)
         hit, _, share, *_ = pybullet.rayTest(start, end, physicsClientId=client)[0]
         length = math.dist(start, end)
         assert hit < 0 or (1.0 - share) * length < target.size
-    down = pybullet.rayTest((way.x0, way.y0, 2.0), (way.x0, way.y0, -1.0), physicsClientId=client)[0]
-    assert down[3][2] == pytest.approx(0.0, abs=1e-6)
+    down = pybullet.rayTest((way.x0, way.y0, 9.0), (way.x0, way.y0, -9.0), physicsClientId=client)[0]
+    assert down[3][2] == pytest.approx(ground(way.x0, way.y0), abs=1e-4 if scene.slopes else 1e-6)
 
 
 @pytest.mark.parametrize("name", world_names())
@@ -167,7 +172,7 @@ def test_an_object_stays_within_its_bounding_cylinder(
     share, least = NARROWEST.get(kind, (0.0, 0.0))
     size = Size(height, max(height * (low + wide * (high - low)), share * height, least))
     builder = MeshBuilder(1)
-    draw(kind, None, Pen(builder, 0.0, 0.0, float(rng.uniform(-3.0, 3.0)), 0, 0), size, rng)
+    put_kind(kind, Pen(builder, 0.0, 0.0, float(rng.uniform(-3.0, 3.0)), 0, 0), size, rng)
     mesh = builder.merged()
     assert mesh is not None
     beyond = 1.2 if kind in ("lamp", "hay_bale") else 1.05

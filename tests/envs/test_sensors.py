@@ -217,7 +217,7 @@ def test_thick_fog_hides_the_horizon(stage):
 
 def test_without_fog_the_picture_is_the_renderers_where_something_stands(stage):
     stage.put(stage.ball, (5.0, 1.0, 2.0))
-    rgba, depth = stage.camera.bare_image(EYE, LEVEL, stage.scene)
+    rgba, depth, _ = stage.camera.bare_image(EYE, LEVEL, stage.scene)
     standing = depth < 0.999
     np.testing.assert_array_equal(stage.render()[standing], rgba[..., :3][standing])
 
