@@ -17,7 +17,7 @@ FLOWS = {
     "gru-ode": lambda solver, steps: GruOdeCore(INPUTS, 8, 3, solver, steps),
 }
 FAR = {"default": 0.94, "no_gate": 1.13, "pure": 0.17}
-"""Untrained CfC, random state: what two steps of 1 differ from one of 2, in root mean squares of the state."""
+"""Untrained CfC, random state: how far two steps of 1 are from one of 2, by root mean square of the state."""
 
 
 def held(batch, cuts):
