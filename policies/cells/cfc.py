@@ -16,7 +16,7 @@ step, so an input reaches the motor neurons at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -105,6 +105,8 @@ class WiredCfC(nn.Module):
             )
         self.input_size, self.wiring, self.mode, self.connectivity = input_size, wiring, mode, connectivity
         self.heads = len(MODES[mode])
+        self.backend, self.backends = "torch", ("torch", "numba") if mode == "default" else ("torch",)
+        self._table: Any = None  # of the numba back end, made when it first runs
         self.masks = masks = connectivity_masks(connectivity, wiring)[: self.heads]
         fan_in = masks.sum(axis=2)
         self.register_buffer("positions", torch.from_numpy(np.flatnonzero(masks)), persistent=False)
@@ -219,8 +221,15 @@ class WiredCfC(nn.Module):
         if dt.requires_grad:
             raise InputError("WiredCfC.sequence gives no gradient for dt: pass dt.detach(), or use step")
         check_lengths(lengths, x)
+        run = self._compiled if self.backend == "numba" else self._wavefront
+        outputs, last = run(x, state, dt, lengths)
+        return ended(motors(outputs, self.output_size), lengths), last
+
+    def _wavefront(
+        self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         dense = self.dense_weights()
-        outputs, last = CfcWavefront.apply(  # type: ignore[no-untyped-call]
+        return CfcWavefront.apply(  # type: ignore[no-any-return, no-untyped-call]
             x,
             state,
             dt,
@@ -232,7 +241,15 @@ class WiredCfC(nn.Module):
             lengths,
             self.mode,
         )
-        return ended(motors(outputs, self.output_size), lengths), last
+
+    def _compiled(
+        self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        from navstack.policies.cells.compiled.cfc import CompiledCfC, cfc_table
+
+        if self._table is None:
+            self._table = cfc_table(self.masks, self.wiring.layers)
+        return CompiledCfC.apply(x, state, dt, self.weight, self.bias, self._table, lengths)  # type: ignore[no-any-return, no-untyped-call]
 
     def folded(self) -> FoldedCfC:
         """The cell as it stands now with its masks folded in: steps faster and exports small."""

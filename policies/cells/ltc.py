@@ -17,7 +17,7 @@ A softplus keeps w, gleak and cm positive. Names of parameters and their first v
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from navstack.errors import InputError
-from navstack.policies.cells.cell import Step, run_steps
+from navstack.policies.cells.cell import Step, check_lengths, ended, run_steps
 from navstack.policies.cells.solvers import EVALUATIONS, SOLVERS, check_solver
 from navstack.policies.wiring import Wiring
 
@@ -93,6 +93,8 @@ class LtcCore(nn.Module):
                 f"wiring '{wiring.name}' has {wiring.inputs} inputs, but the cell gets {input_size}"
             )
         self.input_size, self.wiring, self.solver, self.steps = input_size, wiring, solver, steps
+        self.backend, self.backends = "torch", ("torch", "numba") if solver == "fused" else ("torch",)
+        self._lists: Any = None  # of the numba back end, made when it first runs
         self.state_size = self.neurons = wiring.neurons
         self.output_size, self.synapses = wiring.outputs, wiring.synapses
         for name, (low, high) in FIRST.items():
@@ -166,8 +168,28 @@ class LtcCore(nn.Module):
     def sequence(
         self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Many frames; see `Core.sequence`."""
-        return run_steps(self.prepared(), x, state, dt, lengths)
+        """Many frames; see `Core.sequence`. With the numba back end dt gets no gradient."""
+        if self.backend == "torch":
+            return run_steps(self.prepared(), x, state, dt, lengths)
+        check_lengths(lengths, x)
+        states, last = self._compiled(x * self.input_w + self.input_b, state, dt, lengths)
+        return ended(states[..., -self.output_size :] * self.output_w + self.output_b, lengths), last
+
+    def _compiled(
+        self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Mapped inputs to states (B, T, S) and the last."""
+        from navstack.policies.cells.compiled.ltc import CompiledLtc, ltc_table
+
+        if dt.requires_grad:
+            raise InputError("LtcCore.sequence by numba gives no gradient for dt: pass dt.detach()")
+        if self._lists is None:
+            self._lists = ltc_table(self.wiring.sensory, self.wiring.internal)
+        weight, gleak = nn.functional.softplus(self.weight), nn.functional.softplus(self.gleak)
+        entries = torch.stack([self.sigma, self.mu, weight, weight * self.erev], dim=1)
+        base = torch.stack([gleak * self.vleak, gleak + EPSILON])
+        cm = nn.functional.softplus(self.cm)
+        return CompiledLtc.apply(x, state, dt, entries, base, cm, self._lists, self.steps, lengths)  # type: ignore[no-any-return, no-untyped-call]
 
     def _membrane(self) -> Membrane:
         return Membrane(
