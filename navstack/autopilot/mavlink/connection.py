@@ -87,7 +87,8 @@ class MavlinkLink:
         """The facts as of the last `poll` or `send`, with ages counted to now."""
         now, vehicle = self._clock.now(), self._vehicle
         if vehicle is None:
-            statistics = LinkStatistics(sent=self._codec.sent, corrupted=self._codec.corrupted)
+            codec = self._codec
+            statistics = LinkStatistics(codec.received, codec.sent, corrupted=codec.corrupted)
             return LinkStatus(now, None, None, Authority.NONE, _NOTHING, Battery(), statistics)
         telemetry = vehicle.telemetry
         return LinkStatus(

@@ -50,7 +50,6 @@ class Telemetry:
         self.position: Vector3 | None = None  # m, ENU
         self.velocity: Vector3 = (0.0, 0.0, 0.0)  # m/s, ENU
         self.position_time = -math.inf
-        self._position_boot = -math.inf
         self._jumps: deque[tuple[float, float]] = deque()  # when, m
         self.estimator_flags: int | None = None
         self.estimator_time = -math.inf
@@ -102,7 +101,9 @@ class Telemetry:
         )
 
     def _stamp(self, boot_ms: int, now: float) -> float | None:
-        """When it was true on our clock; None for what is older than what is known already."""
+        """When it was true on our clock; its arrival where it bears no stamp; None after a reboot."""
+        if boot_ms == 0:
+            return now
         boot = boot_ms * 1e-3
         if boot < self._boot - REBOOT:
             self.rebooted = True
@@ -125,16 +126,16 @@ class Telemetry:
         position, velocity = (message.x, message.y, message.z), (message.vx, message.vy, message.vz)
         if not all(math.isfinite(value) and abs(value) < FURTHEST for value in (*position, *velocity)):
             return
-        time, boot = self._stamp(message.time_boot_ms, now), message.time_boot_ms * 1e-3
-        if time is None or boot < self._position_boot:
+        time = self._stamp(message.time_boot_ms, now)
+        if time is None or time < self.position_time:
             return
         enu = ned_to_enu(position)
         if self.position is not None:
-            passed = boot - self._position_boot
+            passed = time - self.position_time
             led = (p + v * passed for p, v in zip(self.position, self.velocity, strict=True))
             self._jumps.append((now, math.dist(enu, tuple(led))))
         self.position, self.velocity = enu, ned_to_enu(velocity)
-        self.position_time, self._position_boot = time, boot
+        self.position_time = time
 
     def _estimator(self, message: Any, now: float) -> None:
         self.estimator_flags, self.estimator_time = message.flags, now
