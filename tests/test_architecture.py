@@ -29,6 +29,7 @@ EXTRAS = {"navstack": (), "navstack.envs": ("sim",), "navstack.policies": ("trai
 MORE_EXTRAS = {
     "navstack/autopilot/mavlink": ("mavlink",),
     "envs/sitl": ("mavlink",),
+    "policies/cells/compiled": ("fast",),
 }  # folders that need more
 IMPORT_NAMES = {  # of distributions whose import name is another
     "opencv_python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "pyserial": "serial", "rerun_sdk": "rerun",
@@ -92,8 +93,9 @@ def distributions(extras: tuple[str, ...]) -> set[str]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(d for e in extras for d in project["optional-dependencies"][e])]
     names = {re.split(r"[\s\[<>=!~;]", requirement)[0].lower().replace("-", "_") for requirement in wanted}
-    brought = {"markupsafe"} if "jinja2" in names else set()
-    return {IMPORT_NAMES.get(name, name) for name in names} | brought
+    brought = {"jinja2": "markupsafe", "numba": "llvmlite"}
+    names |= {with_it for name, with_it in brought.items() if name in names}
+    return {IMPORT_NAMES.get(name, name) for name in names}
 
 
 @pytest.mark.parametrize("package", FOLDERS)
