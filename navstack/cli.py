@@ -72,7 +72,10 @@ def run(arguments: Sequence[str]) -> int:
     with plugins.naming_extras(entry):
         import tyro
 
-        return int(tyro.cli(command, prog=f"navstack {name}", args=rest)())
+        default_for = getattr(command, "default_for", None)  # options from a file
+        default = None if default_for is None else default_for(rest)
+        options = {} if default is None else {"default": default}
+        return int(tyro.cli(command, prog=f"navstack {name}", args=rest, **options)())
 
 
 def help_text() -> str:

@@ -142,6 +142,11 @@ class Loop:
         self._command, self._first = ZERO_COMMAND, True
         self._newest = self._sent_at = self._clock.now()  # capture time of the newest frame that was shown
 
+    @property
+    def guard_actions(self) -> dict[str, str]:
+        """What the guard is doing, rule by rule."""
+        return {} if self._guard is None else self._guard.actions
+
     def turn(self, finished: Callable[[], bool] = lambda: False) -> Tick | None:
         """Wait for a frame, at most one period; one command. None where `finished` while waiting."""
         began = self._clock.now()
@@ -197,8 +202,7 @@ class Loop:
         return decision, state, now
 
     def _cause(self) -> str:
-        actions = self._guard.actions if self._guard is not None else {}
-        return ", ".join(f"{rule}: {action}" for rule, action in actions.items())
+        return ", ".join(f"{rule}: {action}" for rule, action in self.guard_actions.items())
 
     def _count(self, decision: GuardDecision, late: bool) -> None:
         summary = self.summary

@@ -112,6 +112,15 @@ class VideoStream:
         self._capture.release()
 
 
+def capture_time(stamp: float, wall: float, monotonic: float) -> float | None:
+    """A capture time told in Unix time, on the monotonic clock, given both clocks now (s).
+
+    None where the other's clock is not ours: nobody takes a picture ahead of time, or minutes before.
+    """
+    captured = monotonic - (wall - stamp)
+    return captured if abs(wall - stamp) <= OLDEST else None
+
+
 class MjpegStream:
     """Motion JPEG over HTTP: the pictures that have arrived are skipped but for the newest.
 
@@ -143,9 +152,7 @@ class MjpegStream:
             bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             if bgr is None:
                 continue  # damaged on the way: the next one comes soon
-            captured = None if stamp is None else time.monotonic() - (time.time() - stamp)
-            if captured is not None and abs(time.monotonic() - captured) > OLDEST:
-                captured = None  # the server's clock is not ours
+            captured = None if stamp is None else capture_time(stamp, time.time(), time.monotonic())
             self.stamps = captured is not None
             return Picture(np.asarray(bgr, np.uint8), captured)
         return None

@@ -116,10 +116,15 @@ class Guard:
         return {rule.row.name: action for rule, action in pairs if action}
 
 
-def guard_for(card: PolicyCard, config: GuardConfig | None = None, limits: Limits | None = None) -> Guard:
+def guard_for(
+    card: PolicyCard,
+    config: GuardConfig | None = None,
+    limits: Limits | None = None,
+    latency: float | None = None,
+) -> Guard:
     """The guard for a policy: its limits and the longest dt that it was trained for come from its card.
 
-    `limits` narrow the card's.
+    `limits` narrow the card's; `latency` (s) is the camera's own, in place of the one trained for.
     """
     config, allowed = config or GuardConfig(), card.limits
     if limits is not None:
@@ -127,7 +132,8 @@ def guard_for(card: PolicyCard, config: GuardConfig | None = None, limits: Limit
             min(allowed.forward, limits.forward), min(allowed.left, limits.left),
             min(allowed.up, limits.up), min(allowed.yaw_rate, limits.yaw_rate),
         )  # fmt: skip
-    return Guard(replace(config, limits=allowed, longest_dt=card.dt_max, latency=card.camera.latency))
+    latency = card.camera.latency if latency is None else latency
+    return Guard(replace(config, limits=allowed, longest_dt=card.dt_max, latency=latency))
 
 
 def rule_table() -> str:

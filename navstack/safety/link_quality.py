@@ -7,11 +7,11 @@ from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
 
 
 class LinkQuality:
-    """Halve the command on a lossy link, hover without heartbeats, then ask for hold."""
+    """Halve the command on a lossy link, hover on a silent one, then ask for hold."""
 
     row = Row(
-        "link",
-        "more than 30% of the autopilot's messages lost; no heartbeat for 1 s; for 3 s",
+        "link quality",
+        "more than 30% of the autopilot's messages lost; nothing heard for 0.5 s; no heartbeat for 3 s",
         "after 0.5 s; at once",
         "scale by half; hover; hold",
         "after 1 s of a good link, before the hold",
@@ -34,7 +34,7 @@ class LinkQuality:
         if health is None:
             return command, ""
         self._held = self._held or health.heartbeat_age > self.config.link_hold
-        silent = self._silent.update(health.heartbeat_age > self.config.link_age, moment.now)
+        silent = self._silent.update(health.silence > self.config.silence, moment.now)
         lossy = self._lossy.update(health.lost_messages > self.config.lost_messages, moment.now)
         if self._held:
             return ZERO_COMMAND, "hold"

@@ -45,7 +45,7 @@ class GuardConfig:
     battery_hold: float = 0.25  # of its charge
     battery_land: float = 0.15  # of its charge
     battery_time: float = 3.0  # s below, so that a sag under load is no alarm
-    link_age: float = 1.0  # s without a heartbeat
+    silence: float = 0.5  # s without anything from the autopilot
     link_hold: float = 3.0  # s without a heartbeat, until the autopilot is asked to hold
     lost_messages: float = 0.3  # share of the link's messages, above which the command is halved
 
@@ -70,7 +70,8 @@ class VehicleHealth:
     estimate_ok: bool = True  # its estimator's own flags
     state_age: float = 0.0  # s since the older of position and velocity
     battery: float | None = None  # charge left, 0..1; None where it is not measured
-    heartbeat_age: float = 0.0  # s
+    silence: float = 0.0  # s since its last message
+    heartbeat_age: float = 0.0  # s since its last heartbeat, which comes once a second
     lost_messages: float = 0.0  # share of its messages lost lately
     in_command: bool = True  # its mode is the one in which we command
 

@@ -199,10 +199,10 @@ def test_a_lossy_link_halves_a_silent_one_hovers_then_holds():
     flight.turn(2.0)
     assert flight.turn(2.0, health=VehicleHealth(lost_messages=0.4)).command.forward == pytest.approx(0.4)
     flight.turn(2.0)
-    assert flight.turn(1.0, health=VehicleHealth(heartbeat_age=1.2)).command.forward < 0.1
-    assert flight.at("link") == "hover"
+    assert flight.turn(1.0, health=VehicleHealth(silence=0.6)).command.forward < 0.1
+    assert flight.at("link quality") == "hover"
     flight.turn(1.2)
-    assert flight.at("link") == ""
+    assert flight.at("link quality") == ""
     assert flight.turn(health=VehicleHealth(heartbeat_age=3.1)).demand is Demand.HOLD
 
 

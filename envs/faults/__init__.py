@@ -1,0 +1,1 @@
+"""Flights in which something breaks, and what must follow: `scripts/faults`."""
