@@ -28,6 +28,8 @@ class Collect:
     """Seed of the whole collection."""
     workers: int = 2
     """Processes that fly."""
+    cluster: str | None = None
+    """Fly on this Ray cluster, host:port; every machine needs this package, and OUT must be one for all."""
 
     def __call__(self) -> int:
         """Run the collection."""

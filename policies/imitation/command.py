@@ -36,7 +36,10 @@ def run_collect(arguments: Collect) -> int:
     check_worlds(config, config.worlds, "train")
     folder, console = arguments.out, Console()
     _open_collection(folder, config)
-    with Workers(arguments.workers) as workers, live_bar(console, "expert flies", arguments.episodes) as bar:
+    with (
+        Workers(arguments.workers, arguments.cluster) as workers,
+        live_bar(console, "expert flies", arguments.episodes) as bar,
+    ):
         collected = collect(
             folder,
             config,
