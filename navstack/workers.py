@@ -101,6 +101,6 @@ def _cluster_pool(workers: int, address: str) -> Pool:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C, which reaches the whole group of processes, to the parent, and the other cores to others."""
+    """Leave Ctrl-C, which reaches the whole group of processes, to the parent, and other cores to others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

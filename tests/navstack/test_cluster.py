@@ -83,5 +83,5 @@ def test_a_cluster_that_is_not_there_is_refused_in_a_sentence(address: str) -> N
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(InputError, match="no Ray cluster answers at .* host:port"):
+    with pytest.raises(InputError, match=r"no Ray cluster answers at .* host:port"):
         Workers(2, address.format(port=port))
