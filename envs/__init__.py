@@ -9,5 +9,7 @@ import importlib.util
 if importlib.util.find_spec("gymnasium"):
     from gymnasium.envs.registration import register
 
-    for _task in ("FlyToTarget", "Search", "Clutter", "Gates", "Occlusion"):
+    for _task in (
+        "FlyToTarget", "Search", "Clutter", "Gates", "Occlusion", "Distractors", "FirstSeen",
+    ):  # fmt: skip
         register(f"navstack/{_task}-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": _task})

@@ -6,6 +6,8 @@ from typing import Any, get_type_hints
 
 from navstack.envs.tasks.base import Task
 from navstack.envs.tasks.clutter import Clutter
+from navstack.envs.tasks.distractors import Distractors
+from navstack.envs.tasks.first_seen import FirstSeen
 from navstack.envs.tasks.fly_to_target import FlyToTarget
 from navstack.envs.tasks.gates import Gates
 from navstack.envs.tasks.occlusion import Occlusion
@@ -19,6 +21,8 @@ TASKS: dict[str, type[Task]] = {
     "Clutter": Clutter,
     "Gates": Gates,
     "Occlusion": Occlusion,
+    "Distractors": Distractors,
+    "FirstSeen": FirstSeen,
 }
 
 

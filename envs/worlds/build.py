@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from navstack.contract import Vector3
+from navstack.contract import Image, Vector3
 from navstack.envs.physics import pybullet
 from navstack.envs.worlds.atlas import TILE_PIXELS, Atlas, Tiles
 from navstack.envs.worlds.bodies import textured_body
 from navstack.envs.worlds.drawing import draw, lamps_of, put_kind
 from navstack.envs.worlds.ground import build_ground
 from navstack.envs.worlds.layout import Layout, Prop, TargetPlacement
-from navstack.envs.worlds.meshes import MeshBuilder, box
+from navstack.envs.worlds.meshes import Mesh, MeshBuilder, box
 from navstack.envs.worlds.objects import ASPECT, Pen, Size
 from navstack.envs.worlds.placing import Plan
 from navstack.envs.worlds.props import prop_cylinders, prop_looks, standing_radius, target_cylinders
@@ -83,7 +83,7 @@ def build_world(client: int, spec: WorldSpec, layout: Layout, rng: np.random.Gen
         fog=_fog(spec, air_rng),
         wind_enu=_wind(spec, air_rng),
         slopes=slopes,
-        props=tuple(_build_prop(client, prop, slopes, look_rng) for prop in layout.props),
+        props=_build_props(client, layout.props, slopes, look_rng),
         lamps=statics.lamps,
         shining=statics.shining,
     )
@@ -157,15 +157,27 @@ def _build_target(
     return textured_body(client, mesh, worn)
 
 
-def _build_prop(client: int, prop: Prop, slopes: Slopes | None, rng: np.random.Generator) -> int:
-    """A body whose own frame is the prop's: it stands where its base is put."""
-    body = textured_body(client, *prop_looks(prop, TILE_PIXELS, rng))
-    orientation = (0.0, 0.0, math.sin(0.5 * prop.yaw), math.cos(0.5 * prop.yaw))
-    foot = slopes.foot(prop.x, prop.y, standing_radius(prop)) if slopes else 0.0
-    pybullet.resetBasePositionAndOrientation(
-        body, (prop.x, prop.y, foot), orientation, physicsClientId=client
-    )
-    return body
+def _build_props(
+    client: int, props: tuple[Prop, ...], slopes: Slopes | None, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """A body each, whose own frame is the prop's: it stands where its base is put.
+
+    Props that differ in nothing but their place look the same to the last pixel.
+    """
+    looks: dict[Prop, tuple[Mesh, Image]] = {}
+    bodies = []
+    for prop in props:
+        look = replace(prop, x=0.0, y=0.0, yaw=0.0)
+        if look not in looks:
+            looks[look] = prop_looks(prop, TILE_PIXELS, rng)
+        body = textured_body(client, *looks[look])
+        orientation = (0.0, 0.0, math.sin(0.5 * prop.yaw), math.cos(0.5 * prop.yaw))
+        foot = slopes.foot(prop.x, prop.y, standing_radius(prop)) if slopes else 0.0
+        pybullet.resetBasePositionAndOrientation(
+            body, (prop.x, prop.y, foot), orientation, physicsClientId=client
+        )
+        bodies.append(body)
+    return tuple(bodies)
 
 
 def _target_red(rng: np.random.Generator) -> Vector3:

@@ -97,7 +97,7 @@ class Plan:
                 return False
         for corridor in self.layout.corridors:
             if (
-                _distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1)
+                distance_to_segment(x, y, corridor.x0, corridor.y0, corridor.x1, corridor.y1)
                 < corridor.radius + radius
             ):
                 return False
@@ -108,7 +108,8 @@ class Plan:
         return all(math.hypot(x - p.x, y - p.y) > 0.75 * (radius + p.size.radius) for p in self.placed)
 
 
-def _distance_to_segment(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
+def distance_to_segment(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
+    """Distance (m) of a point from the straight line between two others."""
     dx, dy = x1 - x0, y1 - y0
     length = dx * dx + dy * dy
     share = max(0.0, min(1.0, ((x - x0) * dx + (y - y0) * dy) / length)) if length else 0.0

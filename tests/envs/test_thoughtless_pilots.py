@@ -8,7 +8,7 @@ import pytest
 from navstack.envs.navigation import NavigationEnv
 from navstack.results import SUCCESS
 
-TASKS = ("Clutter", "Gates")
+TASKS = ("Clutter", "Gates", "Distractors", "FirstSeen")
 
 
 def wins(task: str, pilot: str, flights: int) -> int:
