@@ -31,11 +31,12 @@ def refusal(path: Path) -> str:
     return sentence
 
 
-def test_a_crazyflie_class_and_a_half_kilogram_class_ship() -> None:
+def test_a_crazyflie_class_a_half_kilogram_class_and_a_500_size_class_ship() -> None:
     masses = {name: load_airframe(name).mass for name in airframe_names()}
     assert DEFAULT_AIRFRAME in masses
     assert any(mass < 0.05 for mass in masses.values())
     assert any(0.25 <= mass <= 0.5 for mass in masses.values())
+    assert any(1.5 <= mass <= 2.1 for mass in masses.values())
 
 
 @pytest.mark.parametrize("name", airframe_names())

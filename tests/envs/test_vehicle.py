@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -547,3 +548,39 @@ def test_the_vehicle_is_drawn_where_it_is_shown_and_never_before_its_own_camera(
             shown = camera.render(*place)
         np.testing.assert_array_equal(camera.render(*place), shown)
     made.close()
+
+
+# The same commands on every airframe
+
+FOLLOWS = {"crazyflie": (0.16, 0.5, 1.1), "hummingbird": (0.09, 0.43, 0.9), "x500": (0.11, 0.45, 1.2)}
+"""Median and root mean square error of the velocity (m/s), how far off the flights end (m); with margins."""
+
+
+@both
+def test_the_same_recorded_commands_are_followed_on_every_airframe(client: int, name: str) -> None:
+    """A pilot's commands of two flights, recorded once (data/flight_commands.json says how), flown blind.
+
+    The error is that of the velocity in the level body frame against the command of that instant: the two
+    starts from rest with 1.5 m/s commanded at once are in it. `place` is where a vehicle without lag ends.
+    """
+    recorded = json.loads((Path(__file__).parent / "data" / "flight_commands.json").read_text())
+    quad = spawn(client, load_airframe(name))
+    errors, heading, place = [], 0.0, np.zeros(3)
+    for row in recorded["commands"]:
+        command = VelocityCommand(*row)
+        for _ in range(HZ // recorded["rate_hz"]):
+            quad.actuate(command, CALM)
+            advance(quad)
+            heading += command.yaw_rate / HZ
+            c, s = math.cos(heading), math.sin(heading)
+            forward, left, up = command.forward, command.left, command.up
+            place += np.array((forward * c - left * s, forward * s + left * c, up)) / HZ
+            c, s = math.cos(quad.yaw()), math.sin(quad.yaw())
+            flown = quad.velocity
+            errors.append(
+                (flown[0] * c + flown[1] * s - forward, flown[1] * c - flown[0] * s - left, flown[2] - up)
+            )
+    sizes = np.linalg.norm(errors, axis=1)
+    away = math.dist(np.subtract(quad.position, (0.0, 0.0, 100.0)), place)
+    found = (float(np.median(sizes)), float(np.sqrt((sizes**2).mean())), away)
+    assert all(value < most for value, most in zip(found, FOLLOWS[name], strict=True))
