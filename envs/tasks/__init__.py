@@ -10,6 +10,7 @@ from navstack.envs.tasks.distractors import Distractors
 from navstack.envs.tasks.first_seen import FirstSeen
 from navstack.envs.tasks.fly_to_target import FlyToTarget
 from navstack.envs.tasks.gates import Gates
+from navstack.envs.tasks.hike import Hike
 from navstack.envs.tasks.occlusion import Occlusion
 from navstack.envs.tasks.parameters import converted
 from navstack.envs.tasks.search import Search
@@ -23,6 +24,7 @@ TASKS: dict[str, type[Task]] = {
     "Occlusion": Occlusion,
     "Distractors": Distractors,
     "FirstSeen": FirstSeen,
+    "Hike": Hike,
 }
 
 

@@ -61,6 +61,7 @@ class StationJudge:
     target_enu: Vector3  # m
     time_limit: float  # s
     scale: float = 1.0  # of the target, and with it of the band of distances
+    hold: float = SUCCESS_TIME  # s
     inside_since: float | None = None  # s
 
     def update(self, time: float, position: Vector3, velocity: Vector3, yaw: float) -> str | None:
@@ -69,7 +70,7 @@ class StationJudge:
             self.inside_since = None
         elif self.inside_since is None:
             self.inside_since = time
-        elif time - self.inside_since >= SUCCESS_TIME - 1e-9:
+        elif time - self.inside_since >= self.hold - 1e-9:
             return SUCCESS
         return TIMEOUT if time >= self.time_limit else None
 
