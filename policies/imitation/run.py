@@ -34,6 +34,7 @@ from navstack.policies.imitation.demonstrations import adopt
 from navstack.policies.imitation.folder import alone, open_run, remove_leftovers
 from navstack.policies.imitation.learn import DivergenceError, Learner
 from navstack.policies.imitation.processes import Processes
+from navstack.policies.imitation.readme import run_readme
 from navstack.policies.imitation.report import Metrics, live_bar
 from navstack.policies.imitation.rollout import DevJob, judge_policy
 from navstack.policies.imitation.watch import Watch
@@ -276,7 +277,9 @@ class _Run:
             restore(checkpoint, self._learner.imitator, None)
             network = self._learner.network
             card = run_card(self._config, network, self._spec, best, tuple(results[best]))
+            readme = run_readme(self._config, best, results[best])
             try:
+                write_atomically(self._folder / "README.md", readme.encode())
                 export_policy(network, card, self._folder / "policy.onnx")
             except ExportError as error:
                 self._console.print(f"round {best} cannot be the result: {error}")

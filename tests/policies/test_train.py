@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,13 +131,23 @@ def test_an_interrupt_ends_with_one_sentence_and_can_be_gone_on_from(tmp_path, c
 
 def test_a_run_leaves_what_it_promises(uninterrupted):
     names = {path.relative_to(uninterrupted).as_posix() for path in uninterrupted.rglob("*")}
-    assert {"run.json", "policy.onnx", "metrics.jsonl", "rounds/01/dev.json"} <= names
+    assert {"README.md", "run.json", "policy.onnx", "metrics.jsonl", "rounds/01/dev.json"} <= names
     assert [row["round"] for row in dev_rows(uninterrupted)] == [0, 1]
     card = OnnxPolicy.load(uninterrupted / "policy.onnx").card
     assert card.task == "FlyToTarget"
     assert card.training["config"]["dev_worlds"] == ["meadow"]
     assert [row["world"] for row in card.evaluation] == ["meadow"]
     assert str(uninterrupted.parent) not in json.dumps(card.training)
+
+
+def test_the_readme_of_a_run_steps_its_policy(uninterrupted):
+    text = (uninterrupted / "README.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=uninterrupted, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("{'forward': ")
+    assert "of 1\nflights in" in text
 
 
 def test_a_finished_run_is_left_as_it_is(uninterrupted):

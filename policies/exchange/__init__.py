@@ -1,0 +1,1 @@
+"""Episodes to and from other projects' data sets."""
