@@ -23,6 +23,7 @@ POLICY_SCALE = 5  # times that the policy's frame is enlarged, pixel by pixel
 HEIGHT, CHASE_WIDTH = 320, 576  # pixels of a chase view on a sheet
 INSET_SCALE = 2  # on the overview
 COLUMNS = 2
+OVERVIEW_COLUMNS = 4
 MARGIN, CAPTION, TITLE = 10, 26, 64  # pixels
 
 _PAPER, _INK, _FAINT = (18, 22, 27), (240, 243, 246), (165, 175, 185)
@@ -114,17 +115,18 @@ def overview(firsts: Sequence[tuple[WorldSpec, Draw]]) -> Image:
         picture[-height - 2 :, -width - 2 :] = _INK
         picture[-height:, -width:] = frame
         tiles.append((picture, f"{spec.name}  ({spec.split})"))
-    return _arrange("worlds", "first draw of each, and how the policy's camera sees it", tiles)
+    title = "first draw of each, and how the policy's camera sees it"
+    return _arrange("worlds", title, tiles, OVERVIEW_COLUMNS)
 
 
 def _enlarged(image: Image, times: int) -> Image:
     return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _arrange(title: str, description: str, tiles: Sequence[tuple[Image, str]]) -> Image:
+def _arrange(title: str, description: str, tiles: Sequence[tuple[Image, str]], most: int = COLUMNS) -> Image:
     """Tiles of one size with captions below, in columns under a title."""
     height, width = tiles[0][0].shape[:2]
-    columns = min(COLUMNS, len(tiles))
+    columns = min(most, len(tiles))
     rows = -(-len(tiles) // columns)
     size = (
         columns * (width + MARGIN) + MARGIN,
