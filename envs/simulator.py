@@ -30,9 +30,6 @@ from navstack.timing import FrameTiming
 
 PHYSICS_HZ = 240
 NEAR = 0.5  # m: nearer than this to any obstacle's bounding cylinder, contacts are looked up every step
-RESETS_PER_SERVER = (
-    100  # a physics server keeps the textures of every world it has shown, half a megabyte each
-)
 FASTEST = 6.0  # m/s: no airframe moves faster than this, wind included
 
 
@@ -53,13 +50,9 @@ class Simulator:
         self.timing = perturbed_timing(timing, self.perturbations)
         self.airframe = airframe
         self.outcome: str | None = None
-        self._connect()
-
-    def _connect(self) -> None:
         self.client: int = pybullet.connect(pybullet.DIRECT)
         self.vehicle = Quadrotor(self.client, self.airframe, PHYSICS_HZ)
         self.camera = Camera(self.client, self.camera_spec)
-        self._resets = 0
 
     def close(self) -> None:
         """Disconnect from the physics server; harmless when already closed."""
@@ -74,10 +67,6 @@ class Simulator:
 
         `mirrored` takes the other flight of the pair, for a task that has pairs.
         """
-        if self._resets == RESETS_PER_SERVER:
-            self.close()
-            self._connect()
-        self._resets += 1
         scenario_rng, world_rng, self._frame_rng, perturb_rng = rng.spawn(4)
         self.scenario: Scenario = self.task.scenario(self.spec, scenario_rng, difficulty, anywhere)
         if mirrored and isinstance(self.task, Paired):
@@ -86,6 +75,7 @@ class Simulator:
         pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self.client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=1.0 / PHYSICS_HZ, numSubSteps=1, deterministicOverlappingPairs=1,
+            enableFileCaching=0,  # or the server keeps the textures of every world that it has shown
             physicsClientId=self.client,
         )  # fmt: skip
         self.scene: Scene = build_world(self.client, self.spec, self.scenario.layout, world_rng)

@@ -37,11 +37,12 @@ def textured_body(client: int, mesh: Mesh, picture: Image, collision: int | None
 
 
 def _rows(name: str, array: npt.NDArray[np.float64]) -> list[list[float]]:
-    """The rows as lists, the same lists in every call: PyBullet never lets go of a row that it was given.
+    """The rows as lists, the same lists in every call: PyBullet never lets go of a list that it was given.
 
     They are filled number by number, since thousands of new lists would set the garbage collector to work.
     """
-    pool, columns = _POOLS.setdefault(name, []), array.T.tolist()
+    pool, given = _POOLS.setdefault(name, ([], []))
+    columns = array.T.tolist()
     pool.extend([0.0] * len(columns) for _ in range(len(array) - len(pool)))
     if len(columns) == 2:
         for row, u, v in zip(pool, *columns, strict=False):
@@ -49,17 +50,20 @@ def _rows(name: str, array: npt.NDArray[np.float64]) -> list[list[float]]:
     else:
         for row, x, y, z in zip(pool, *columns, strict=False):
             row[0], row[1], row[2] = x, y, z
-    return pool[: len(array)]
+    given[:] = pool[: len(array)]
+    return given
 
 
 def _numbers(faces: npt.NDArray[np.int32]) -> list[int]:
     """The corners one after another, equal numbers being the same object, for the reason of `_rows`."""
     _INTEGERS.extend(range(len(_INTEGERS), int(faces.max()) + 1))
-    return [_INTEGERS[corner] for corner in faces.ravel().tolist()]
+    _CORNERS[:] = [_INTEGERS[corner] for corner in faces.ravel().tolist()]
+    return _CORNERS
 
 
-_POOLS: dict[str, list[list[float]]] = {}
+_POOLS: dict[str, tuple[list[list[float]], list[list[float]]]] = {}  # all rows ever, those of this call
 _INTEGERS: list[int] = []
+_CORNERS: list[int] = []
 
 
 def _load_texture(client: int, picture: Image) -> int:
