@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from navstack.contract import Image, Vector3
-from navstack.envs.worlds.obj import Material, read_materials
+from navstack.envs.worlds.drawing import materials_of
+from navstack.envs.worlds.obj import Material
 from navstack.envs.worlds.spec import LampSpec, ObjectSpec
 from navstack.envs.worlds.textures import draw_color, image_texture, make_texture, mute_red
 
@@ -71,7 +71,7 @@ class Atlas:
 
     def _mesh_parts(self, file: str) -> dict[str, int]:
         if file not in self._parts:
-            materials = read_materials(Path(file))
+            materials = materials_of(file)
             self._parts[file] = {name: self._put(_surface(part)) for name, part in materials.items()}
         return self._parts[file]
 

@@ -56,7 +56,7 @@ def read_obj(path: Path, up: Up = "z") -> tuple[Part, ...]:
 
 def read_materials(path: Path) -> dict[str, Material]:
     """The materials of an OBJ file's MTL file (Kd and map_Kd), by name. Raises ValueError as `read_obj`."""
-    found = _lines_of(path)
+    found = _lines_of(path, path.stat().st_mtime_ns)
     library = path.parent / found.library
     used = sorted(set(found.names))
     if not found.library or not library.is_file():
@@ -75,8 +75,8 @@ def read_materials(path: Path) -> dict[str, Material]:
 
 
 @lru_cache(maxsize=16)
-def _read_obj(path: Path, _modified: int, up: Up) -> tuple[Part, ...]:
-    found = _lines_of(path)
+def _read_obj(path: Path, modified: int, up: Up) -> tuple[Part, ...]:
+    found = _lines_of(path, modified)
     if not found.corners or len(found.names) > MOST_TRIANGLES:
         raise ValueError(
             f"the mesh {path} has {len(found.names)} triangles; 1 to {MOST_TRIANGLES} can be built"
@@ -117,7 +117,8 @@ def _part(faces: Array, uvs: Array, normals: Array) -> Mesh:
     )
 
 
-def _lines_of(path: Path) -> _Found:
+@lru_cache(maxsize=8)
+def _lines_of(path: Path, _modified: int) -> _Found:
     found = _Found([], [], [], [])
     material = ""
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):

@@ -135,6 +135,23 @@ def test_materials_that_cannot_be_used_are_refused(
     assert ": objects.0.file: the " in said
 
 
+@pytest.mark.parametrize("name", ["cube.obj", "cube.mtl", "top.png"])
+def test_a_file_that_is_gone_since_is_named_and_the_world_can_be_flown_when_it_is_back(
+    folder: Path, name: str
+) -> None:
+    environment = NavigationEnv(world=written(folder), purpose="evaluate", camera=False)
+    environment.reset(seed=0)
+    kept = (folder / name).read_bytes()
+    (folder / name).unlink()
+    with pytest.raises(InputError, match="can no longer be read; it could when its world was loaded"):
+        environment.reset(seed=1)
+    (folder / name).write_bytes(kept)
+    environment.reset(seed=1)
+    *_, info = environment.step(np.zeros(4, np.float32))
+    assert "outcome" not in info
+    environment.close()
+
+
 @pytest.mark.parametrize("name", ["cube.stl", "cube.dae", "cube.glb", "cube"])
 def test_only_obj_files_are_meshes(folder: Path, name: str) -> None:
     (folder / name).write_text("solid cube\n")
