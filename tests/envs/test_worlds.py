@@ -321,6 +321,23 @@ def test_a_new_world_is_in_order_and_carries_its_files_name(tmp_path: Path) -> N
         New(path)()
 
 
+def test_what_a_new_world_only_mentions_can_be_had_too(tmp_path: Path) -> None:
+    path = tmp_path / "yard.yaml"
+    New(path)()
+    text = path.read_text()
+    for mentioned in ("terrain: {", "- {kind: lamp"):
+        assert f"  # {mentioned}" in text
+        text = text.replace(f"  # {mentioned}", f"  {mentioned}")
+    path.write_text(
+        text.replace("light: {", "light: {level: [0.1, 0.3], ").replace("clouds:", "glow: [0, 0.6], clouds:")
+    )
+    assert Check(str(path), draws=3)() == 0
+    world = load_world(path)
+    assert world.ground.terrain is not None
+    assert any(kind.lamp for kind in world.objects)
+    assert (world.light.level, world.sky.glow) == ((0.1, 0.3), (0.0, 0.6))
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"), [("yard.txt", "ends in .yaml"), ("a yard.yaml", "is made of letters")]
 )
