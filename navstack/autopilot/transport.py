@@ -104,6 +104,10 @@ class TcpTransport:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
 
+    def fileno(self) -> int:
+        """The connection's file descriptor, for a process that shares it."""
+        return self._socket.fileno()
+
     def read(self) -> list[bytes]:
         """What has arrived. Raises OSError where the other side closed."""
         try:
@@ -142,6 +146,10 @@ class SerialTransport:
                 f"'serial:{device}:{baud}' needs the package 'serial'; pip install 'navstack[mavlink]'"
             ) from error
         self._port = serial.Serial(device, baud, timeout=0, write_timeout=0)
+
+    def fileno(self) -> int:
+        """The port's file descriptor, for a process that shares it."""
+        return int(self._port.fileno())
 
     def read(self) -> list[bytes]:
         """What has arrived."""

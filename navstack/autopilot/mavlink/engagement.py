@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from navstack.autopilot.link import Authority, FlightMode, LinkConfig, LinkEvent, LinkEventKind
 from navstack.autopilot.mavlink.asking import Ask, Asking
 from navstack.autopilot.mavlink.firmware import Rules
-from navstack.autopilot.mavlink.selftest import SelfTest
 from navstack.autopilot.mavlink.takeoff import TakeOff
+from navstack.autopilot.selftest import SelfTest
 from navstack.contract import ZERO_COMMAND, VehicleState, VelocityCommand
 
 GIVE_UP = 10.0  # s of asking for the command mode in vain
