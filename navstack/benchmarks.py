@@ -41,8 +41,8 @@ def run(name: str, path: Path | None = None) -> int:
     return 0 if all(row["held"] is not False for row in rows) else 1
 
 
-def timing_row(what: str, seconds: float, against: str, reference: float, budget: float) -> Row:
-    """The row of a duration held against another one of the same run, both in seconds."""
+def timing_row(what: str, seconds: float, against: str, reference: float, budget: float | None) -> Row:
+    """The row of a duration held against another one of the same run, both in s; None promises nothing."""
     ratio = seconds / reference
     return {
         "what": what,
@@ -52,7 +52,7 @@ def timing_row(what: str, seconds: float, against: str, reference: float, budget
         "reference": 1e3 * reference,
         "ratio": ratio,
         "budget": budget,
-        "held": ratio <= budget,
+        "held": None if budget is None else ratio <= budget,
     }
 
 
@@ -75,6 +75,11 @@ def limit_row(what: str, value: float, unit: str, budget: float) -> Row:
     """The row of a figure that is to stay below its budget, in the same unit."""
     row = dict.fromkeys(FIELDS)
     return row | {"what": what, "value": value, "unit": unit, "budget": budget, "held": value <= budget}
+
+
+def figure_row(what: str, value: float, unit: str) -> Row:
+    """The row of a figure that stands for itself."""
+    return dict.fromkeys(FIELDS) | {"what": what, "value": value, "unit": unit}
 
 
 def skipped_row(what: str, why: str) -> Row:

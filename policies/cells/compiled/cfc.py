@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from navstack.policies.cells.compiled import cfc_kernels as kernels
-from navstack.policies.cells.compiled.chunks import check_single, chunked, share, unchunked
+from navstack.policies.cells.compiled.chunks import alone, check_single, chunked, share, unchunked
 from navstack.policies.cells.compiled.vectors import HEADS, LANES, UNROLL
 
 
@@ -62,52 +62,54 @@ class CompiledCfC(torch.autograd.Function):
         lengths: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Runs all chunks; see the class."""
-        check_single(x, state, dt, weight, bias)
-        batch, steps, _ = x.shape
-        weights = torch.zeros(len(table.columns) * HEADS)
-        weights[table.places] = weight
-        inputs, elapsed = chunked(x), chunked(dt[..., None])[:, :, 0]
-        chunks, neurons = len(inputs), bias.shape[1]
-        states = torch.empty(chunks, steps + 1, neurons, LANES)
-        states[:, 0] = chunked(state[:, None])[:, 0]
-        kept = torch.empty(chunks, steps, 3, neurons, LANES)
-        arrays = (inputs, elapsed, weights.view(-1, HEADS))
-        more = (bias.detach().contiguous(), table.layers, states, kept)
-        share(kernels.forward, chunks, *arrays, table.columns, table.rows, *more)
-        ctx.save_for_backward(*arrays, states, kept, lengths)  # type: ignore[arg-type]
-        ctx.table, ctx.batch = table, batch  # type: ignore[attr-defined]
-        every = unchunked(states, batch)
-        final = every[:, -1] if lengths is None else every[torch.arange(batch), lengths]
-        last_layer = neurons - int(table.layers[-2])
-        return every[:, 1:, neurons - last_layer :].contiguous(), final.contiguous()
+        with alone() as threads:
+            check_single(x, state, dt, weight, bias)
+            batch, steps, _ = x.shape
+            weights = torch.zeros(len(table.columns) * HEADS)
+            weights[table.places] = weight
+            inputs, elapsed = chunked(x), chunked(dt[..., None])[:, :, 0]
+            chunks, neurons = len(inputs), bias.shape[1]
+            states = torch.empty(chunks, steps + 1, neurons, LANES)
+            states[:, 0] = chunked(state[:, None])[:, 0]
+            kept = torch.empty(chunks, steps, 3, neurons, LANES)
+            arrays = (inputs, elapsed, weights.view(-1, HEADS))
+            more = (bias.detach().contiguous(), table.layers, states, kept)
+            share(kernels.forward, chunks, threads, *arrays, table.columns, table.rows, *more)
+            ctx.save_for_backward(*arrays, states, kept, lengths)  # type: ignore[arg-type]
+            ctx.table, ctx.batch = table, batch  # type: ignore[attr-defined]
+            every = unchunked(states, batch)
+            final = every[:, -1] if lengths is None else every[torch.arange(batch), lengths]
+            last_layer = neurons - int(table.layers[-2])
+            return every[:, 1:, neurons - last_layer :].contiguous(), final.contiguous()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad_outputs: Tensor, grad_final: Tensor) -> tuple[Tensor | None, ...]:
         """All chunks backwards, then the gradient of each entry as one dot product over batch and time."""
-        inputs, elapsed, weights, states, kept, lengths = ctx.saved_tensors  # type: ignore[attr-defined]
-        table, batch = ctx.table, ctx.batch  # type: ignore[attr-defined]
-        chunks, steps = inputs.shape[:2]
-        neurons = states.shape[2]
-        outer = torch.zeros(batch, steps + 1, neurons)
-        outer[:, 1:, neurons - grad_outputs.shape[2] :] = grad_outputs
-        outer[torch.arange(batch), steps if lengths is None else lengths] += grad_final
-        by_products = torch.empty(chunks, steps, HEADS, neurons, LANES)
-        by_x, by_state = torch.empty_like(inputs), torch.empty(chunks, neurons, LANES)
-        lists, found = (table.columns, table.rows), (by_products, by_x, by_state)
-        given = (elapsed, weights, *lists, table.layers, kept, chunked(outer))
-        share(kernels.backward, chunks, *given, *found)
-        by_row = by_products.permute(2, 3, 0, 1, 4).flatten(2)  # (4, U, N), N = chunks * steps * LANES
-        sources = torch.cat([part.transpose(1, 2).transpose(0, 1).flatten(1)
-                             for part in (inputs, states[:, 1:], states[:, :-1])])  # fmt: skip
-        by_weights = torch.zeros_like(weights)
-        share(kernels.weight_gradient, neurons, by_row, sources, *lists, by_weights)
-        return (
-            unchunked(by_x, batch),
-            unchunked(by_state[:, None], batch)[:, 0],
-            None,
-            by_weights.flatten()[table.places],
-            by_row.sum(2),
-            None,
-            None,
-        )
+        with alone() as threads:
+            inputs, elapsed, weights, states, kept, lengths = ctx.saved_tensors  # type: ignore[attr-defined]
+            table, batch = ctx.table, ctx.batch  # type: ignore[attr-defined]
+            chunks, steps = inputs.shape[:2]
+            neurons = states.shape[2]
+            outer = torch.zeros(batch, steps + 1, neurons)
+            outer[:, 1:, neurons - grad_outputs.shape[2] :] = grad_outputs
+            outer[torch.arange(batch), steps if lengths is None else lengths] += grad_final
+            by_products = torch.empty(chunks, steps, HEADS, neurons, LANES)
+            by_x, by_state = torch.empty_like(inputs), torch.empty(chunks, neurons, LANES)
+            lists, found = (table.columns, table.rows), (by_products, by_x, by_state)
+            given = (elapsed, weights, *lists, table.layers, kept, chunked(outer))
+            share(kernels.backward, chunks, threads, *given, *found)
+            by_row = by_products.permute(2, 3, 0, 1, 4).flatten(2)  # (4, U, N), N = chunks * steps * LANES
+            sources = torch.cat([part.transpose(1, 2).transpose(0, 1).flatten(1)
+                                 for part in (inputs, states[:, 1:], states[:, :-1])])  # fmt: skip
+            by_weights = torch.zeros_like(weights)
+            share(kernels.weight_gradient, neurons, threads, by_row, sources, *lists, by_weights)
+            return (
+                unchunked(by_x, batch),
+                unchunked(by_state[:, None], batch)[:, 0],
+                None,
+                by_weights.flatten()[table.places],
+                by_row.sum(2),
+                None,
+                None,
+            )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -37,10 +38,24 @@ def unchunked(values: Tensor, batch: int) -> Tensor:
     return values.permute(0, 3, 1, 2).flatten(0, 1)[:batch]
 
 
-def share(kernel: Callable[..., None], count: int, *arguments: Any) -> None:
-    """Run a kernel over `count` chunks or rows, shared among as many threads as torch computes with."""
+@contextmanager
+def alone() -> Iterator[int]:
+    """Give the number of torch's threads to our own, and let torch compute with one.
+
+    Its other threads would wait for more work in a busy loop, on the cores that ours need.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+def share(kernel: Callable[..., None], count: int, threads: int, *arguments: Any) -> None:
+    """Run a kernel over `count` chunks or rows, shared among threads."""
     arrays = [value.numpy() if isinstance(value, Tensor) else value for value in arguments]
-    threads = min(torch.get_num_threads(), count)
+    threads = min(threads, count)
     if threads == 1:
         kernel(0, count, *arrays)
         return

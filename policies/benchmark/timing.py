@@ -1,0 +1,61 @@
+"""Timing things in turn in one run, with as many threads as the promise says."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+THREADS = 2
+WARM_UP = 3  # runs of each that are not counted
+
+Step = Callable[[], object]
+
+
+@contextmanager
+def threads(count: int = THREADS) -> Iterator[None]:
+    """Compute with this many threads, then as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def median_seconds(steps: dict[str, Step], repeats: int) -> dict[str, float]:
+    """Median duration of each: every step in turn, so that a machine that slows down slows all of them."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for repeat in range(repeats + WARM_UP):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            if repeat >= WARM_UP:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def learning(core: Any, x: Tensor) -> Step:
+    """Forward and backward of one of our cores over features (B, T, I), at dt = 1."""
+    dt = torch.ones(x.shape[:2], device=x.device)
+
+    def step() -> None:
+        core.zero_grad()
+        core.sequence(x, core.initial_state(len(x)), dt)[0].sum().backward()
+
+    return step
+
+
+def learning_of_theirs(module: torch.nn.Module, x: Tensor) -> Step:
+    """Forward and backward of a module of torch or ncps over features (B, T, I)."""
+
+    def step() -> None:
+        module.zero_grad()
+        module(x)[0].sum().backward()
+
+    return step
