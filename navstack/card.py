@@ -116,3 +116,10 @@ def _check_values(card: PolicyCard) -> None:
             raise InputError(f"the policy card's {name} is {value!r:.20}; it must be {low:g} to {high:g}")
     if camera.color_order != "RGB":
         raise InputError(f"the policy card's camera.color_order is '{camera.color_order:.60}'; expected RGB")
+
+
+EXPERT_CARD = PolicyCard(
+    task="", targets=(), network="expert", wiring="", state_size=1, effective_parameters=0, raw_parameters=0,
+    vision_parameters=0, neurons=0, synapses=0,
+)  # fmt: skip
+"""For pilots that are no network: the expert, or a person."""

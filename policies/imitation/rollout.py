@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from navstack.card import EXPERT_CARD
 from navstack.contract import Frame, Image, PolicyCard, VehicleState, VelocityCommand
 from navstack.episodes import Episode, EpisodeFacts, save_episode
 from navstack.flight import Policy, Tick, fly
@@ -152,12 +153,6 @@ class Demonstration:
             self._segment_left = self._rng.exponential(self._job.config.segment_time)
             self._expert_flies = self._rng.random() < self._job.expert_share
         return label if self._expert_flies else command
-
-
-EXPERT_CARD = PolicyCard(
-    task="", targets=(), network="expert", wiring="", state_size=1, effective_parameters=0, raw_parameters=0,
-    vision_parameters=0, neurons=0, synapses=0,
-)  # fmt: skip
 
 
 def _array(command: VelocityCommand) -> npt.NDArray[np.float64]:

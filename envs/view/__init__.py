@@ -1,0 +1,1 @@
+"""Flights in Rerun's viewer."""
