@@ -77,7 +77,7 @@ def test_its_pilot_flies_whole_turns_in_a_hilly_world(orbit: ModuleType) -> None
     nearest, farthest = np.inf, 0.0
     while "outcome" not in info:
         *_, info = environment.step(info["expert_command"])
-        if info["turned"] > 0.0:
+        if info["fraction"] > 0.0:
             x, y, _ = info["state"].position_enu
             away = float(np.hypot(x - environment.simulator.judge.target_enu[0],
                                   y - environment.simulator.judge.target_enu[1]))  # fmt: skip

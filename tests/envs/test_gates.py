@@ -82,7 +82,7 @@ def crossed(*places: tuple[float, float, float], gates: tuple[Gate, ...] = (EAST
 def test_only_a_crossing_inside_and_in_the_right_direction_counts(
     one: tuple[float, float, float], other: tuple[float, float, float], counts: bool
 ) -> None:
-    assert crossed(one, other).report() == {"passed": 0.5 if counts else 0.0}
+    assert crossed(one, other).report() == {"fraction": 0.5 if counts else 0.0}
 
 
 def test_a_gate_out_of_turn_does_not_count() -> None:
@@ -92,7 +92,7 @@ def test_a_gate_out_of_turn_does_not_count() -> None:
     judge = crossed((-0.1, 0.0, 1.8), (0.1, 0.0, 1.8), before)
     assert judge.target_enu == TURNED.middle
     assert judge.update(1.0, after, STILL, 0.0) == SUCCESS
-    assert judge.report() == {"passed": 1.0}
+    assert judge.report() == {"fraction": 1.0}
     assert judge.remaining(after) == 0.0
 
 
@@ -239,7 +239,7 @@ def test_the_expert_flies_smoothly_through_the_middles_and_sees_where_it_flies()
             if state.speed > 0.7:
                 assert abs(math.remainder(direction - state.yaw, math.tau)) < math.radians(40.0)
         assert info["outcome"] == SUCCESS
-        assert info["passed"] == 1.0
+        assert info["fraction"] == 1.0
         assert len(asides) == 8
         assert max(asides) < 0.25
         assert np.linalg.norm(np.diff(velocities, axis=0), axis=1).max() * 20.0 < 4.0  # m/s^2
