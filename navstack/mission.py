@@ -140,6 +140,7 @@ class Mission:
         self._engaged_at = 0.0
         self._landed = self._airborne = self._taking_off = False
         self._last_demand = Demand.FLY
+        self._late, self._late_told = 0, float("-inf")
 
     def connect(self) -> tuple[Finding, ...]:
         """Wait for the autopilot, its state and parameters, and a first frame; what was found before flight.
@@ -218,8 +219,10 @@ class Mission:
             self._notes.append(Note(event.time, "link", f"{event.kind}: {event.cause}", event.kind in GRAVE))
             self._landed = self._landed or event.kind in (LinkEventKind.LANDED, LinkEventKind.DISARMED)
             self._airborne = self._airborne or event.kind is LinkEventKind.AIRBORNE
-        if tick.late and self.vehicle.engaged:
-            self._note("loop", "a command left late: missed deadline")
+        self._late += tick.late and self.vehicle.engaged
+        if self._late and tick.time - self._late_told >= 1.0:
+            self._note("loop", f"missed deadlines: {self._late} commands left late")
+            self._late, self._late_told = 0, tick.time
         if tick.demand > self._last_demand and self.vehicle.engaged:
             self._note("guard", f"{tick.demand.name.lower().replace('_', ' ')} demanded", warning=True)
         self._last_demand = tick.demand

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import math
 import secrets
@@ -17,9 +18,9 @@ from typing import Any
 
 from navstack.autopilot import connect
 from navstack.autopilot.link import Finding, LinkConfig
-from navstack.camera import NewestFrame, open_source, rectifier_for
+from navstack.camera import NewestFrame, open_camera
 from navstack.commands.fly import Fly
-from navstack.contract import CameraSpec, Limits, PolicyCard
+from navstack.contract import Limits, PolicyCard
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
 from navstack.mission import Mission, MissionOptions, MissionSummary
@@ -64,10 +65,12 @@ def run(arguments: Fly) -> int:
         watchers = stack.enter_context(_watch(arguments, policy.card))
         mission = Mission(
             link, camera, clock, policy, make_guard, mission_options(arguments),
-            Teller(watchers, camera, lambda cause: mission.hold(cause)),
+            Teller(watchers, camera, lambda cause: mission.hold(cause), lambda: mission.vehicle.engaged),
         )  # fmt: skip
         _say_findings(mission.connect(), arguments.allow_unsafe)
         print(f"ready: {link.status().identity}; {_what_now(arguments)}", flush=True)
+        gc.collect()
+        gc.freeze()  # what has been imported need not be looked through in flight
         with stop_signals() as stop:
             summary = mission.run(stop)
     _report(arguments, summary, watchers)
@@ -178,8 +181,14 @@ def stop_signals() -> Iterator[Callable[[], str | None]]:
 class Teller:
     """Tells the watchers and the terminal of every turn, and the mission of a HOLD on the page."""
 
-    def __init__(self, watchers: Watchers, camera: NewestFrame, hold: Callable[[str], None]) -> None:
-        self._watchers, self._camera, self._hold = watchers, camera, hold
+    def __init__(
+        self,
+        watchers: Watchers,
+        camera: NewestFrame,
+        hold: Callable[[str], None],
+        engaged: Callable[[], bool],
+    ) -> None:
+        self._watchers, self._camera, self._hold, self.engaged = watchers, camera, hold, engaged
         self._camera_told = False
 
     def __call__(self, record: Record) -> tuple[Note, ...]:
@@ -187,7 +196,7 @@ class Teller:
         for note in record.notes:
             print(f"{'!' if note.warning else ' '} {note.source}: {note.text}", flush=True)
         for event in record.tick.events:
-            if event.rule != "rates":  # that one is always at work
+            if event.rule != "rates" and self.engaged():  # that one is always at work
                 print(f"  guard: {event.rule}: {event.action or 'ended'}", flush=True)
         notes = self._watchers(record)
         if self._watchers.hold_asked():
@@ -199,29 +208,11 @@ class Teller:
 
 
 def _open_camera(arguments: Fly, policy: OnnxPolicy) -> NewestFrame:
-    source = open_source(str(arguments.camera), arguments.rate)
-    try:
-        first = source.read()
-        if first is None:
-            raise InputError(f"camera {arguments.camera}: gives no picture")
-        height, width = first.bgr.shape[:2]
-        fov = None if arguments.camera_fov is None else math.radians(arguments.camera_fov)
-        wanted = policy.card.camera
-        rectifier = rectifier_for(wanted, width, height, arguments.camera_calibration, fov)
-        rectifier(first.bgr)
-        policy.check_camera(
-            CameraSpec(
-                wanted.height,
-                wanted.width,
-                wanted.horizontal_fov,
-                wanted.pitch,
-                latency=arguments.camera_latency,
-            )
-        )
-    except BaseException:
-        source.close()
-        raise
-    return NewestFrame(source, rectifier, arguments.camera_latency)
+    wanted, latency = policy.card.camera, arguments.camera_latency
+    policy.check_camera(replace(wanted, latency=latency))  # the rest is what the rectifier makes of it
+    fov = None if arguments.camera_fov is None else math.radians(arguments.camera_fov)
+    name = str(arguments.camera)
+    return open_camera(name, arguments.rate, wanted, arguments.camera_calibration, fov, latency)
 
 
 @contextlib.contextmanager

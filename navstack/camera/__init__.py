@@ -1,16 +1,16 @@
 """Cameras as frame sources of the flight loop: the newest frame wins, and there is no queue."""
 
-from navstack.camera.geometry import Calibration, Rectifier, load_calibration, rectifier_for
-from navstack.camera.newest import CameraError, NewestFrame
+from navstack.camera.geometry import Calibration, Rectifier, lens_for, load_calibration
+from navstack.camera.newest import NewestFrame, open_camera
 from navstack.camera.sources import SOURCES, open_source
 
 __all__ = [
     "SOURCES",
     "Calibration",
-    "CameraError",
     "NewestFrame",
     "Rectifier",
+    "lens_for",
     "load_calibration",
+    "open_camera",
     "open_source",
-    "rectifier_for",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from navstack.files import write_atomically
 from navstack.opencv import cv2
 
 FORMAT = 1
+FINER = 1.5  # times the wanted resolution that a picture should have before it is averaged down
 SLACK = 0.5  # pixels by which the wanted view may pass the picture's edge
 
 
@@ -42,6 +43,17 @@ class Calibration:
         """A lens without distortion, with square pixels and this horizontal field of view in radians."""
         f = 0.5 * width / math.tan(0.5 * horizontal_fov)
         return cls(width, height, (f, f, 0.5 * (width - 1), 0.5 * (height - 1)), (0.0,) * 5)
+
+    def reduced(self, by: int) -> Calibration:
+        """The same lens for pictures that are so many times smaller."""
+        fx, fy, cx, cy = self.matrix
+        matrix = (fx / by, fy / by, (cx + 0.5) / by - 0.5, (cy + 0.5) / by - 0.5)
+        return replace(self, width=self.width // by, height=self.height // by, matrix=matrix)
+
+    def reduction_for(self, wanted: CameraSpec) -> int:
+        """How many times smaller pictures may be decoded and still be finer than what is wanted."""
+        sizes = (by for by in (4, 2) if self.width % by == self.height % by == 0)
+        return next((by for by in sizes if self.matrix[0] / by >= FINER * _focal(wanted)), 1)
 
     @property
     def camera_matrix(self) -> npt.NDArray[np.float64]:
@@ -138,13 +150,11 @@ def _focal(camera: CameraSpec) -> float:
     return 0.5 * camera.width / math.tan(0.5 * camera.horizontal_fov)
 
 
-def rectifier_for(
-    wanted: CameraSpec, width: int, height: int, calibration: Path | None, horizontal_fov: float | None
-) -> Rectifier:
-    """The rectifier for a camera that gives pictures of this size.
+def lens_for(width: int, height: int, calibration: Path | None, horizontal_fov: float | None) -> Calibration:
+    """The lens of a camera that gives pictures of this size.
 
-    The lens is known from a calibration file, or declared by its horizontal field of view in radians. Raises
-    InputError where neither is given, both are, or the view is not wide enough.
+    It is known from a calibration file, or declared by its horizontal field of view in radians. Raises
+    InputError where neither is given, or both are.
     """
     if (calibration is None) == (horizontal_fov is None):
         raise InputError(
@@ -152,8 +162,8 @@ def rectifier_for(
             " writes it) or the field of view of a lens without distortion"
         )
     if calibration is not None:
-        return Rectifier(load_calibration(calibration), wanted)
+        return load_calibration(calibration)
     assert horizontal_fov is not None
     if not 0.1 < horizontal_fov < 2.8:
         raise InputError(f"a field of view of {math.degrees(horizontal_fov):.1f} degrees; expected 6 to 160")
-    return Rectifier(Calibration.pinhole(width, height, horizontal_fov), wanted)
+    return Calibration.pinhole(width, height, horizontal_fov)

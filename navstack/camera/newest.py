@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
-from navstack.camera.geometry import Rectifier
-from navstack.camera.sources import Picture, Source
-from navstack.contract import Frame, Image
+from navstack.camera.geometry import Rectifier, lens_for
+from navstack.camera.sources import Picture, Source, open_source
+from navstack.contract import CameraSpec, Frame, Image
 from navstack.errors import InputError
-
-
-class CameraError(InputError):
-    """The camera has ended or is broken."""
 
 
 class NewestFrame:
@@ -69,8 +66,10 @@ class NewestFrame:
 
     def _take(self, picture: Picture, arrived: float) -> None:
         captured = arrived - self._latency if picture.captured is None else picture.captured
-        repeated = self._before is not None and _identical(self._before, picture.bgr)
-        self._before = picture.bgr
+        repeated = picture.repeated
+        if repeated is None:
+            repeated = self._before is not None and _identical(self._before, picture.bgr)
+            self._before = picture.bgr
         frame = Frame(self._rectifier(picture.bgr), captured, repeated)
         with self._condition:
             self.received += 1
@@ -97,3 +96,29 @@ def _identical(first: Image, second: Image) -> bool:
         and np.array_equal(first[::61], second[::61])
         and np.array_equal(first, second)
     )
+
+
+def open_camera(
+    name: str, rate_hz: float, wanted: CameraSpec, calibration: Path | None, horizontal_fov: float | None,
+    latency: float = 0.0,
+) -> NewestFrame:  # fmt: skip
+    """Open a camera and make its pictures what a policy wants.
+
+    The lens comes from a calibration file or from its horizontal field of view (rad), `latency` (s) is the
+    declared one. Raises InputError where the camera gives no picture or cannot provide the view.
+    """
+    source = open_source(name, rate_hz)
+    try:
+        first = source.read()
+        if first is None:
+            raise InputError(f"camera {name}: gives no picture")
+        height, width = first.bgr.shape[:2]
+        lens = lens_for(width, height, calibration, horizontal_fov)
+        Rectifier(lens, wanted)(first.bgr)
+        if source.reduces:
+            source.reduction = lens.reduction_for(wanted)
+            lens = lens.reduced(source.reduction)
+        return NewestFrame(source, Rectifier(lens, wanted), latency)
+    except BaseException:
+        source.close()
+        raise

@@ -27,6 +27,7 @@ from navstack.opencv import cv2
 LARGEST_JPEG = 16 << 20  # bytes
 TIMEOUT = 2.0  # s without a byte, after which a stream is taken for lost
 OLDEST = 2.0  # s: a capture time further back, or ahead, comes from a clock that is not ours
+REDUCTIONS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -36,12 +37,15 @@ class Picture:
 
     bgr: Image  # (H, W, 3) uint8, OpenCV's colour order
     captured: float | None  # s on the monotonic clock; None where the source does not say
+    repeated: bool | None = None  # bit-identical to the one before; None where the source has not compared
 
 
 class Source(Protocol):
     """One camera, opened. Reading may block for as long as TIMEOUT."""
 
     name: str
+    reduces: bool  # whether it can decode smaller pictures at less cost
+    reduction: int  # by which it does: 1, 2 or 4
     stamps: bool  # whether the source says when a picture was taken
 
     def read(self) -> Picture | None:
@@ -56,7 +60,7 @@ class Source(Protocol):
 class Device:
     """A V4L2 (or CSI, through V4L2) device by number or path."""
 
-    stamps = True
+    stamps, reduces, reduction = True, False, 1
 
     def __init__(self, name: str, rate_hz: float) -> None:
         self.name = name
@@ -87,7 +91,7 @@ class Device:
 class VideoStream:
     """An RTSP stream, through OpenCV's FFmpeg, without its buffers."""
 
-    stamps = False
+    stamps, reduces, reduction = False, False, 1
 
     def __init__(self, name: str, rate_hz: float) -> None:
         self.name = name
@@ -129,7 +133,8 @@ class MjpegStream:
     """
 
     def __init__(self, name: str, rate_hz: float) -> None:
-        self.name, self.stamps = name, False
+        self.name, self.stamps, self.reduces, self.reduction = name, False, True, 1
+        self._before = b""
         parts = urllib.parse.urlsplit(name)
         try:
             self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
@@ -149,12 +154,13 @@ class MjpegStream:
     def read(self) -> Picture | None:
         """The next picture that can be decoded."""
         for stamp, jpeg in self._parts:
-            bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+            bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), REDUCTIONS[self.reduction])
+            repeated, self._before = jpeg == self._before, jpeg
             if bgr is None:
                 continue  # damaged on the way: the next one comes soon
             captured = None if stamp is None else capture_time(stamp, time.time(), time.monotonic())
             self.stamps = captured is not None
-            return Picture(np.asarray(bgr, np.uint8), captured)
+            return Picture(np.asarray(bgr, np.uint8), captured, repeated)
         return None
 
     def _read_parts(self) -> Iterator[tuple[float | None, bytes]]:
@@ -197,7 +203,7 @@ class MjpegStream:
 class VideoFile:
     """A video file at its own pace, once."""
 
-    stamps = True
+    stamps, reduces, reduction = True, False, 1
 
     def __init__(self, name: str, rate_hz: float) -> None:
         self.name = name
@@ -220,7 +226,7 @@ class VideoFile:
 class Folder:
     """A folder of images in the order of their names, once, at the rate given."""
 
-    stamps = True
+    stamps, reduces, reduction = True, False, 1
 
     def __init__(self, name: str, rate_hz: float) -> None:
         self.name = name

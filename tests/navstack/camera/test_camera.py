@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from navstack.camera import Calibration, NewestFrame, Rectifier, load_calibration, open_source, rectifier_for
+from navstack.camera import (
+    Calibration,
+    NewestFrame,
+    Rectifier,
+    lens_for,
+    load_calibration,
+    open_camera,
+    open_source,
+)
 from navstack.contract import CameraSpec
 from navstack.errors import InputError
 
@@ -84,13 +93,13 @@ def test_distortion_is_taken_out():
 )
 def test_a_camera_that_cannot_provide_the_view_is_refused(width, height, fov):
     with pytest.raises(InputError, match="lacks"):
-        rectifier_for(WANTED, width, height, None, math.radians(fov))
+        Rectifier(lens_for(width, height, None, math.radians(fov)), WANTED)
 
 
 def test_a_lens_must_be_known_in_exactly_one_way(tmp_path):
     for calibration, fov in ((None, None), (tmp_path / "a.json", 1.4)):
         with pytest.raises(InputError, match="either"):
-            rectifier_for(WANTED, 640, 480, calibration, fov)
+            lens_for(640, 480, calibration, fov)
 
 
 def test_a_calibration_comes_back_and_a_damaged_one_is_refused(tmp_path):
@@ -233,3 +242,24 @@ def test_no_bytes_of_a_server_crash_or_stop_the_reader(data, before):
 def test_a_camera_that_is_none_is_one_sentence(name, sentence):
     with pytest.raises(InputError, match=sentence):
         open_source(name)
+
+
+def test_a_large_jpeg_is_decoded_smaller_and_shows_the_same():
+    server = MjpegServer()
+    done = threading.Event()
+
+    def feed():
+        while not done.wait(0.02):
+            server.show(smooth(7, 640, 480))
+
+    threading.Thread(target=feed, daemon=True).start()
+    fov = math.radians(82.0)
+    camera = open_camera(server.url, 20.0, WANTED, None, fov)
+    frame = camera.wait(time.monotonic() + 2.0)
+    assert camera.source.reduction == 4
+    full = Rectifier(Calibration.pinhole(640, 480, fov), WANTED)(smooth(7, 640, 480)[:, :, ::-1])
+    assert np.abs(frame.image.astype(int) - full).max() <= 6
+    assert any(camera.wait(time.monotonic() + 1.0).repeated for _ in range(3))
+    done.set()
+    server.close()
+    camera.close()
