@@ -12,6 +12,7 @@ from navstack.contract import CameraSpec, Limits
 from navstack.errors import InputError, nearest
 from navstack.policies.cells.cell import COMMAND_SIZE
 from navstack.policies.cores import CORES
+from navstack.policies.variants import Variant, build_variant
 from navstack.policies.vision import Vision
 
 
@@ -20,6 +21,7 @@ class NetworkSpec:
     """Everything that decides a network's shape and scaling, but not its weights."""
 
     preset: str = "cfc-strict"
+    variant: Variant | None = None  # where the core has another size than its preset
     camera: CameraSpec = CameraSpec()
     limits: Limits = Limits()
     rate_hz: float = 20.0
@@ -100,5 +102,6 @@ def build_network(spec: NetworkSpec) -> PolicyNetwork:
     """A network with fresh weights drawn from torch's generator. Raises InputError for an unknown preset."""
     check_network(spec.preset)
     vision = Vision(spec.camera.height, spec.camera.width)
-    core = CORES[spec.preset](vision.feature_size)
+    size = vision.feature_size
+    core = build_variant(spec.preset, size, spec.variant) if spec.variant else CORES[spec.preset](size)
     return PolicyNetwork(vision, core, spec.limits, spec.rate_hz, spec.dt_min, spec.dt_max)

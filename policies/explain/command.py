@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from navstack.policies.explain.reach import Reach, gradient_reach
 from navstack.policies.explain.replay import Recording, Replay, every, read_recording, replay
 from navstack.policies.memory import begin_with_time_constants
 from navstack.policies.network import NetworkSpec, build_network, check_network
+from navstack.policies.variants import Variant
 from navstack.policies.wiring import LAYER_NAMES, Wiring
 from navstack.policy import read_policy
 
@@ -99,11 +101,20 @@ def _at(flown: Replay, rows: list[int], image: npt.NDArray[np.uint8]) -> Replay:
 def wiring_of(card: PolicyCard) -> Wiring | None:
     """The wiring of a policy's core, drawn anew from its card; None where it has none that is known here."""
     try:
-        core = build_network(NetworkSpec(preset=card.network, camera=card.camera)).core
+        core = build_network(NetworkSpec(card.network, _variant(card), card.camera)).core
     except InputError:
         return None
     wiring = getattr(core, "wiring", None)
     return wiring if isinstance(wiring, Wiring) and wiring.neurons == card.state_size else None
+
+
+def _variant(card: PolicyCard) -> Variant | None:
+    """The size that the policy was trained with, where it is not the network's own."""
+    config = card.training.get("config", {})
+    if not config.get("neurons"):
+        return None
+    names = [field.name for field in fields(Variant)]
+    return Variant(**{name: config[name] for name in names if name in config})
 
 
 def layers_of(card: PolicyCard) -> list[Layer]:

@@ -12,6 +12,7 @@ from navstack.errors import InputError
 from navstack.policies.export import policy_card
 from navstack.policies.imitation.config import TrainConfig, config_to_json
 from navstack.policies.network import NetworkSpec, PolicyNetwork
+from navstack.policies.variants import Variant
 
 TARGET_KINDS = ("chair", "barrel", "cone", "box", "ball")  # the marker class that every training world shows
 
@@ -36,6 +37,12 @@ def read_dev(path: Path) -> list[dict[str, Any]]:
             f"{path}: not the dev figures of a training run ({error}); remove it to fly them anew"
         ) from error
     return rows
+
+
+def network_spec(config: TrainConfig) -> NetworkSpec:
+    """The network that a run trains."""
+    sizes = config.neurons, config.sparsity, config.solver, config.solver_steps
+    return NetworkSpec(preset=config.network, variant=Variant(*sizes) if config.neurons else None)
 
 
 def run_card(

@@ -191,14 +191,15 @@ def network_of_run(folder: Path) -> PolicyNetwork:
 
 def _restored(folder: Path) -> tuple[PolicyNetwork, NetworkSpec, TrainConfig, int]:
     """Network, its shape, the run and its round, of the newest checkpoint in a folder."""
+    from navstack.policies.imitation.card import network_spec
     from navstack.policies.imitation.checkpoint import load_checkpoint, restore
     from navstack.policies.imitation.learn import Imitator
-    from navstack.policies.network import NetworkSpec, build_network
+    from navstack.policies.network import build_network
 
     path = find_checkpoint(folder)
     checkpoint = load_checkpoint(path)
     config = config_from_json(checkpoint.config)
-    spec = NetworkSpec(preset=config.network)
+    spec = network_spec(config)
     network = build_network(spec)
     restore(checkpoint, Imitator(network), None)
     return network, spec, config, checkpoint.position.round

@@ -44,6 +44,10 @@ class TrainConfig:
 
     collect: CollectConfig = CollectConfig()
     network: str = "cfc-strict"
+    neurons: int = 0  # of the core; 0: the network's own size, and the three below are not used
+    sparsity: float = 0.5  # of the wiring
+    solver: str = "fused"  # of an LTC
+    solver_steps: int = 6  # of an LTC, a frame
     seed: int = 0
     expert_episodes: int = 280  # round 0
     dagger_episodes: tuple[int, ...] = (140, 140, 140)  # rounds 1, 2, ...

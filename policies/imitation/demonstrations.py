@@ -47,5 +47,17 @@ def adopt(source: Path | None, episodes: Path, config: TrainConfig) -> None:
     episodes.mkdir(exist_ok=True)
     keys = episode_keys(source)
     for index in missing:
-        episode = load_episode(episode_path(source, *keys[index]))
+        given = episode_path(source, *keys[index])
+        episode = load_episode(given)
+        if keys[index] == (0, index) and _linked(given, episode_path(episodes, 0, index)):
+            continue
         save_episode(episodes, replace(episode, facts=replace(episode.facts, round=0, index=index)))
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Give a file a second name; False where the file system cannot, or the two are not on the same one."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    return True

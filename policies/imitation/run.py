@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from rich.console import Console
 from navstack.errors import InputError
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.export import ExportError, export_policy
-from navstack.policies.imitation.card import ends_early, read_dev, run_card, success_rate
+from navstack.policies.imitation.card import ends_early, network_spec, read_dev, run_card, success_rate
 from navstack.policies.imitation.checkpoint import Position, load_checkpoint, restore, save_checkpoint
 from navstack.policies.imitation.collecting import Collected, collect
 from navstack.policies.imitation.config import TrainConfig, difference
@@ -38,7 +39,6 @@ from navstack.policies.imitation.readme import run_readme
 from navstack.policies.imitation.report import Metrics, live_bar
 from navstack.policies.imitation.rollout import DevJob, judge_policy
 from navstack.policies.imitation.watch import Watch
-from navstack.policies.network import NetworkSpec
 from navstack.results import SUCCESS, result_row
 from navstack.workers import Workers
 
@@ -53,6 +53,7 @@ def train(
     console: Console,
     processes: Processes | None = None,
     demonstrations: Path | None = None,
+    after_round: Callable[[int, float], None] = lambda round_, success: None,
 ) -> Path:
     """Run, or go on with, the training run in this folder. Returns the path of its policy.onnx.
 
@@ -62,6 +63,7 @@ def train(
         console: where it says how far it is.
         processes: that learn together; this one alone by default.
         demonstrations: folder of the episodes that `config.demonstrations` speaks of; needed at first only.
+        after_round: is told every round and its dev success, those that were done before too.
 
     Raises:
         InputError: where the folder holds something else or another run, another process trains in it, a
@@ -81,7 +83,7 @@ def train(
         workers = stack.enter_context(Workers(config.workers if processes.first else 1))
         if processes.first and config.demonstrations:
             adopt(demonstrations, folder / "episodes", config)
-        _Run(folder, config, console, workers, processes).go()
+        _Run(folder, config, console, workers, processes).go(after_round)
     return result
 
 
@@ -94,7 +96,7 @@ class _Run:
         self._folder, self._config, self._console, self._workers = folder, config, console, workers
         self._processes = processes
         self._episodes = folder / "episodes"
-        self._spec = NetworkSpec(preset=config.network)
+        self._spec = network_spec(config)
         self._learner = Learner(config, self._spec, processes)
         with disk_errors(folder):
             self._episodes.mkdir(exist_ok=True)
@@ -103,13 +105,15 @@ class _Run:
         self._position = self._restore()
         processes.wait()  # until all have read it
 
-    def go(self) -> None:
+    def go(self, after_round: Callable[[int, float], None]) -> None:
         """All rounds from where the run stands, and the choice among them."""
         if not self._processes.first:
             return self._learn_along()
         config = self._config
         judged = [number for number in range(config.rounds) if (self._round(number) / "dev.json").exists()]
         metrics = Metrics(self._folder, self._position, config.steps, judged)
+        for number in range(self._position.round):
+            after_round(number, success_rate(read_dev(self._round(number) / "dev.json")))
         for number in range(self._position.round, config.rounds):
             started = time.perf_counter()
             collected = self._collect(number)
@@ -122,6 +126,7 @@ class _Run:
                 f" {time.perf_counter() - started:.0f} s",
                 highlight=False,
             )
+            after_round(number, rate)
             self._processes.wait()  # the others read whether this was the last
             if self._ends_early(number):
                 self._console.print(
@@ -202,7 +207,7 @@ class _Run:
             try:
                 self._learner.round(dataset, number, done, watch.after_step)
             except DivergenceError as error:
-                raise InputError(
+                raise DivergenceError(
                     f"{error}: training diverges and was stopped; {self._last_good()}"
                 ) from error
         self._save(Position(number, total))

@@ -1,0 +1,1 @@
+"""Tuning: which settings, and how many neurons, a task needs."""
