@@ -30,6 +30,7 @@ MORE_EXTRAS = {
     "navstack/autopilot/mavlink": ("mavlink",),
     "envs/sitl": ("mavlink",),
     "policies/cells/compiled": ("fast",),
+    "policies/tuning": ("tune",),
 }  # folders that need more
 IMPORT_NAMES = {  # of distributions whose import name is another
     "opencv_python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "pyserial": "serial", "rerun_sdk": "rerun",
