@@ -10,6 +10,6 @@ if importlib.util.find_spec("gymnasium"):
     from gymnasium.envs.registration import register
 
     for _task in (
-        "FlyToTarget", "Search", "Clutter", "Gates", "Occlusion", "Distractors", "FirstSeen", "Hike",
+        "FlyToTarget", "Search", "Clutter", "Gates", "Occlusion", "Distractors", "FirstSeen", "Hike", "Chase",
     ):  # fmt: skip
         register(f"navstack/{_task}-v0", "navstack.envs.navigation:NavigationEnv", kwargs={"task": _task})

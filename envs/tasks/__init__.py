@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from navstack.envs.tasks.base import Task
+from navstack.envs.tasks.chase import Chase
 from navstack.envs.tasks.clutter import Clutter
 from navstack.envs.tasks.distractors import Distractors
 from navstack.envs.tasks.first_seen import FirstSeen
@@ -25,6 +26,7 @@ TASKS: dict[str, type[Task]] = {
     "Distractors": Distractors,
     "FirstSeen": FirstSeen,
     "Hike": Hike,
+    "Chase": Chase,
 }
 
 
