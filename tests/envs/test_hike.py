@@ -171,6 +171,12 @@ def test_to_learn_a_flight_may_begin_at_any_leg():
     environment.close()
 
 
+@pytest.mark.parametrize("world", ["barn", "forest"])
+def test_the_expert_wins(world):
+    assert expert_success(world, 1, 71_200, Conditions(env="Hike")) == [SUCCESS]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("world", world_names())
 def test_the_expert_wins_in_every_library_world(world):
     assert expert_success(world, 2, 71_000, Conditions(env="Hike")).count(SUCCESS) == 2

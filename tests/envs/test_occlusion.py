@@ -102,7 +102,9 @@ def test_while_hidden_the_frames_of_a_pair_are_the_same_and_the_right_turns_oppo
         each.close()
 
 
-@pytest.mark.parametrize("hidden_by", HIDDEN_BY)
+@pytest.mark.parametrize(
+    "hidden_by", ["gust", *(pytest.param(each, marks=pytest.mark.slow) for each in ("standing", "passing"))]
+)
 def test_who_sees_single_frames_wins_one_of_a_pair_and_who_remembers_a_side_both(hidden_by):
     pair = range(8, 10)
     by_frames = wins("meadow", hidden_by, pair, lambda: Seeker(1.0))
@@ -166,6 +168,12 @@ def test_an_unknown_way_of_hiding_is_refused():
         NavigationEnv(task="Occlusion", hidden_by="gusts")
 
 
+@pytest.mark.parametrize("world", ["studio", "autumn"])
+def test_the_expert_wins(world):
+    assert expert_success(world, 3, 71_100, Conditions(env="Occlusion")).count(SUCCESS) == 3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("world", world_names())
 def test_the_expert_wins_in_every_library_world(world):
     outcomes = expert_success(world, episodes=4, seed=71_000, conditions=Conditions(env="Occlusion"))

@@ -35,7 +35,7 @@ def test_every_task_is_registered() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*recommend using a symmetric and normalized space.*")
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("render_mode", [None, "rgb_array"])
+@pytest.mark.parametrize("render_mode", [None, pytest.param("rgb_array", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TASKS)
 def test_gymnasium_finds_nothing_wrong(name: str, render_mode: str | None) -> None:
     made = gymnasium.make(f"navstack.envs:navstack/{name}-v0", world="meadow", render_mode=render_mode)
