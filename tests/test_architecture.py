@@ -29,6 +29,7 @@ EXTRAS = {"navstack": (), "navstack.envs": ("sim",), "navstack.policies": ("trai
 MORE_EXTRAS = {
     "navstack/autopilot/mavlink": ("mavlink",),
     "envs/sitl": ("mavlink",),
+    "envs/view": ("view",),
     "policies/cells/compiled": ("fast",),
     "policies/tuning": ("tune",),
 }  # folders that need more
