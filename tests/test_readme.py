@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 SHORTER = {
     "train": "--expert-episodes 4 --dagger-episodes 2 --steps 6 6 --dev-episodes 1",
     "evaluate": "--episodes 2",
+    "sitl": "--camera '' --seconds 2",
 }
 """What is appended, so that a line takes seconds; the last value of an option counts."""
 
