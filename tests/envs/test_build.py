@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from navstack.contract import Image
 from navstack.envs.navigation import NavigationEnv
+from navstack.envs.sensors import camera_axes, projection_matrix, view_matrix
 from navstack.envs.tasks.fly_to_target import FlyToTarget
 from navstack.envs.worlds.build import build_world
 from navstack.envs.worlds.drawing import put_kind
@@ -26,7 +27,7 @@ from navstack.envs.worlds.layout import Corridor, Layout, TargetPlacement
 from navstack.envs.worlds.meshes import MeshBuilder
 from navstack.envs.worlds.objects import ASPECT, NARROWEST, SHAPES, Pen, Size
 from navstack.envs.worlds.scene import Scene
-from navstack.envs.worlds.spec import WorldSpec, load_world, world_names
+from navstack.envs.worlds.spec import WorldSpec, is_target_red, load_world, world_names
 from navstack.errors import InputError
 
 TASK = FlyToTarget()
@@ -130,6 +131,29 @@ def test_a_seed_is_one_exact_world_and_another_seed_another(client: int, name: s
     images, same, others = (pictures(name, range(seed, seed + 1))[0] for seed in (5, 5, 6))
     assert np.array_equal(images, same)
     assert not np.array_equal(images, others)
+
+
+@pytest.mark.parametrize("name", world_names())
+def test_nothing_but_the_target_is_red_under_the_lights_of_a_world(name: str) -> None:
+    """Lamps, sunsets and photographs included: a pixel of that colour is on the target or at its edge."""
+    environment = NavigationEnv(world=name, purpose="evaluate")
+    try:
+        image = environment.reset(seed=12)[0]["image"]
+        simulator = environment.simulator
+        vehicle, camera = simulator.vehicle, simulator.camera_spec
+        view = view_matrix(vehicle.camera_position(), camera_axes(vehicle.orientation, camera.pitch))
+        projection = projection_matrix(camera.horizontal_fov, camera.width, camera.height)
+        ids = pybullet.getCameraImage(
+            camera.width, camera.height, view, projection, renderer=pybullet.ER_TINY_RENDERER,
+            physicsClientId=simulator.client,
+        )[4]  # fmt: skip
+        target = np.isin(ids, simulator.scene.targets).astype(np.uint8)
+    finally:
+        environment.close()
+    around = cv2.dilate(target, np.ones((3, 3), np.uint8)) > 0
+    others = image[~around] / 255.0
+    assert target.any()
+    assert not any(is_target_red(tuple(color)) for color in np.unique(others, axis=0).tolist())
 
 
 def test_worlds_look_different_from_one_another() -> None:
