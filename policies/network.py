@@ -21,12 +21,12 @@ class NetworkSpec:
     """Everything that decides a network's shape and scaling, but not its weights."""
 
     preset: str = "cfc-strict"
-    variant: Variant | None = None  # where the core has another size than its preset
     camera: CameraSpec = CameraSpec()
     limits: Limits = Limits()
     rate_hz: float = 20.0
     dt_min: float = 1.0 / 60.0  # s
     dt_max: float = 0.3  # s
+    variant: Variant | None = None  # where the core has another size than its preset
 
 
 class PolicyNetwork(nn.Module):

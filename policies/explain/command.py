@@ -20,6 +20,7 @@ from navstack.policies.cells.cfc import WiredCfC
 from navstack.policies.cores import CORES
 from navstack.policies.explain.activity import TimeConstants, time_constants
 from navstack.policies.explain.attention import Maps, add_noise, input_gradients, ssim, visual_backprop
+from navstack.policies.explain.circuit import circuit_figure, circuit_film
 from navstack.policies.explain.figures import Layer, neurons_figure, steadiness_figure
 from navstack.policies.explain.film import attention_film
 from navstack.policies.explain.gradients import random_features, reach_figure
@@ -56,6 +57,11 @@ def explain_flight(arguments: Flight) -> int:
     figure = neurons_figure(flown, constants, layers_of(file.card), limits)
     write_atomically(out / "neurons.png", figure)
     _tell(console, out / "neurons.png", "every neuron's state and time constant")
+    wiring = wiring_of(file.card)
+    if wiring is None:
+        console.print(f"{file.card.network} follows no wiring: there is no circuit to draw")
+    else:
+        _draw_wiring(out, wiring, flown, console)
     scores, picture = steadiness(graph, flown, recording, arguments.seed)
     write_atomically(out / "steadiness.png", picture)
     _tell(console, out / "steadiness.png", "structural similarity of the attention under image noise")
@@ -63,6 +69,17 @@ def explain_flight(arguments: Flight) -> int:
     write_atomically(out / "explain.json", (json.dumps(facts, indent=1) + "\n").encode())
     _tell(console, out / "explain.json", "the figures' numbers")
     return 0
+
+
+def _draw_wiring(out: Path, wiring: Wiring, flown: Replay, console: Console) -> None:
+    """The circuit over the flight as a film, and at four moments as a picture."""
+    write_mp4(out / "wiring.mp4", circuit_film(wiring, flown), 20.0)
+    _tell(console, out / "wiring.mp4", "the wiring with the neurons' activity")
+    moments = np.linspace(0, len(flown.dt) - 1, 4).round().astype(int)
+    titles = [f"{flown.time[moment]:.1f} s" for moment in moments]
+    figure = circuit_figure(wiring, [flown.next_state[moment] for moment in moments], titles)
+    write_atomically(out / "wiring.png", figure)
+    _tell(console, out / "wiring.png", "the same at four moments")
 
 
 def _tell(console: Console, path: Path, what: str) -> None:
@@ -101,7 +118,7 @@ def _at(flown: Replay, rows: list[int], image: npt.NDArray[np.uint8]) -> Replay:
 def wiring_of(card: PolicyCard) -> Wiring | None:
     """The wiring of a policy's core, drawn anew from its card; None where it has none that is known here."""
     try:
-        core = build_network(NetworkSpec(card.network, _variant(card), card.camera)).core
+        core = build_network(NetworkSpec(card.network, card.camera, variant=_variant(card))).core
     except InputError:
         return None
     wiring = getattr(core, "wiring", None)

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from navstack.contract import PolicyCard
 from navstack.episodes import Episode, EpisodeFacts, save_episode
@@ -14,12 +16,18 @@ from navstack.onnx_file import Contents
 from navstack.policies.commands.explain import Flight
 from navstack.policies.explain.activity import time_constants
 from navstack.policies.explain.attention import add_noise, input_gradients, ssim, visual_backprop
+from navstack.policies.explain.circuit import places, synapses
 from navstack.policies.explain.command import layers_of
 from navstack.policies.explain.graph import PolicyGraph
 from navstack.policies.explain.replay import Recording, read_recording, replay
 from navstack.policies.export import to_onnx
 from navstack.policies.network import NetworkSpec, build_network
+from navstack.policies.wiring import auto_ncp, ncp
 from navstack.policy import OnnxPolicy, PolicyFile, read_policy
+
+FILES = (
+    "attention.mp4", "neurons.png", "wiring.mp4", "wiring.png", "steadiness.png", "explain.json",
+)  # fmt: skip
 
 
 def scene(place, size=10):
@@ -112,6 +120,37 @@ def test_the_layers_of_a_wired_policy_have_names():
     assert sum(layer.neurons for layer in layers_of(card)) == card.state_size
 
 
+@given(
+    inter=st.integers(1, 70), command=st.integers(2, 60), inputs=st.integers(1, 50), seed=st.integers(0, 99)
+)
+@settings(max_examples=25, deadline=None)
+def test_no_two_neurons_stand_in_one_place(inter, command, inputs, seed):
+    wiring = ncp(
+        inputs, inter, command, 4, sensory_fanout=1, inter_fanout=1, recurrent_command_synapses=3,
+        motor_fanin=1, seed=seed,
+    )  # fmt: skip
+    sensory, neurons = places(wiring)
+    everywhere = np.concatenate([sensory, neurons])
+    assert everywhere.shape == (inputs + wiring.neurons, 2)
+    assert everywhere.min() >= 0.0
+    assert everywhere.max() <= 1.0
+    apart = np.linalg.norm(everywhere[:, None] - everywhere[None], axis=2)
+    assert apart[~np.eye(len(apart), dtype=bool)].min() > 0.005
+
+
+def test_every_synapse_is_drawn_with_its_polarity():
+    wiring = auto_ncp(5, 20, 4)
+    source, target, polarity = synapses(wiring)
+    assert len(source) == wiring.synapses
+    from_inputs = source < 5
+    np.testing.assert_array_equal(
+        wiring.sensory[source[from_inputs], target[from_inputs]], polarity[from_inputs]
+    )
+    np.testing.assert_array_equal(
+        wiring.internal[source[~from_inputs] - 5, target[~from_inputs]], polarity[~from_inputs]
+    )
+
+
 def test_structural_similarity_is_that_of_scikit_image():
     """scikit-image 0.26.0, structural_similarity(data_range=1, gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False), over these same arrays."""
@@ -146,9 +185,9 @@ def test_a_flight_is_explained_in_files(tmp_path, capsys):
     out = tmp_path / "explained"
     assert Flight("fly-to-target", path, out)() == 0
     names = {entry.name for entry in out.iterdir()}
-    assert {"attention.mp4", "neurons.png", "steadiness.png", "explain.json"} <= names
-    film = cv2.VideoCapture(str(out / "attention.mp4"))
-    assert int(film.get(cv2.CAP_PROP_FRAME_COUNT)) == 9
+    assert set(FILES) <= names
+    for name in ("attention.mp4", "wiring.mp4"):
+        assert int(cv2.VideoCapture(str(out / name)).get(cv2.CAP_PROP_FRAME_COUNT)) == 9
     facts = json.loads((out / "explain.json").read_text())
     means = facts["steadiness"]["ssim_mean"]["VisualBackProp"]
     assert means[0] == 1.0
