@@ -45,8 +45,8 @@ def test_gymnasium_finds_nothing_wrong(name: str, render_mode: str | None) -> No
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_says_which_parameters_it_has(name: str) -> None:
-    with pytest.raises(InputError, match=rf"task '{name}' has no parameter 'colour' \(its parameters: .+\)"):
-        NavigationEnv(task=name, colour="blue")
+    with pytest.raises(InputError, match=rf"task '{name}' has no parameter 'q' \(its parameters: .+\)"):
+        NavigationEnv(task=name, q="blue")
 
 
 def test_an_unknown_task_is_refused() -> None:
