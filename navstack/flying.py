@@ -27,7 +27,7 @@ from navstack.flight import Clock, FlightSummary, FrameSource, Tick, Vehicle, fl
 from navstack.policy import OnnxPolicy
 from navstack.recorder import FlightRecorder
 from navstack.results import SUCCESS
-from navstack.safety import guard_for
+from navstack.safety import Guard, guard_for
 
 VEHICLES = "navstack.vehicles"
 LATE = 0.005  # s behind the wall clock that counts as a missed deadline
@@ -129,9 +129,9 @@ def run(arguments: Fly) -> int:
     policy.check_camera(session.camera)
     paced = RealTime(session) if arguments.real_time else None
     timed = TimedPolicy(policy)
-    with _recorder(arguments.log, policy.card) as observers:
+    guard = guard_for(policy.card) if arguments.guard else None
+    with _recorder(arguments.log, policy.card, guard) as observers:
         flown = paced or session
-        guard = guard_for(policy.card) if arguments.guard else None
         try:
             summary = fly(
                 timed, guard, flown, flown, flown, finished=lambda: session.finished, observers=observers
@@ -143,11 +143,13 @@ def run(arguments: Fly) -> int:
 
 
 @contextlib.contextmanager
-def _recorder(path: Path | None, card: PolicyCard) -> Iterator[list[Callable[[Tick], None]]]:
+def _recorder(
+    path: Path | None, card: PolicyCard, guard: Guard | None
+) -> Iterator[list[Callable[[Tick], None]]]:
     if path is None:
         yield []
         return
-    recorder = FlightRecorder(path, card)
+    recorder = FlightRecorder(path, card, guard=None if guard is None else guard.config)
     try:
         yield [recorder]
     finally:

@@ -53,7 +53,7 @@ def run(arguments: Fly) -> int:
     if policy.card.real_flights == 0:
         print("no real flight is on record for this policy: keep pilot, kill switch and distance")
     make_guard = guard_maker(arguments, policy.card)
-    make_guard(1.0)  # a fence that is none is said now
+    guard = make_guard(1.0)  # a fence that is none is said now
     with contextlib.ExitStack() as stack:
         camera = stack.enter_context(contextlib.closing(_open_camera(arguments, policy)))
         print(f"camera {arguments.camera}: {camera.timing}")
@@ -62,7 +62,7 @@ def run(arguments: Fly) -> int:
         clock = MonotonicClock()
         link = connect(str(arguments.autopilot), clock, link_config(arguments))
         stack.callback(link.close)
-        watchers = stack.enter_context(_watch(arguments, policy.card))
+        watchers = stack.enter_context(_watch(arguments, policy.card, guard.config))
         mission = Mission(
             link, camera, clock, policy, make_guard, mission_options(arguments),
             Teller(watchers, camera, lambda cause: mission.hold(cause), lambda: mission.vehicle.engaged),
@@ -216,10 +216,11 @@ def _open_camera(arguments: Fly, policy: OnnxPolicy) -> NewestFrame:
 
 
 @contextlib.contextmanager
-def _watch(arguments: Fly, card: PolicyCard) -> Iterator[Watchers]:
+def _watch(arguments: Fly, card: PolicyCard, guard: GuardConfig) -> Iterator[Watchers]:
     with Watchers(card) as watchers:
         if arguments.log is not None:
-            watchers.record_to(arguments.log, Rotation(arguments.log_megabytes << 20, arguments.log_files))
+            rotation = Rotation(arguments.log_megabytes << 20, arguments.log_files)
+            watchers.record_to(arguments.log, rotation, guard)
         if arguments.view:
             token = secrets.token_urlsafe(16) if arguments.view_token else None
             print(watchers.show_on(arguments.view_address, token), flush=True)

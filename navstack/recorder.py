@@ -3,8 +3,9 @@
 Channels, all JSON: `/camera` (foxglove.CompressedImage), `/vehicle` (foxglove.PoseInFrame), `/events`
 (foxglove.Log), and of our own `/velocity` (with the body's turning rates), `/command` (the policy's, with the
 dt that it was told), `/sent` (the guard's, with what it demanded), `/latency` and `/link`. The policy's card
-stands in the file's metadata. Chunks are small and end at least once a second of flight, so what a kill
-costs is bounded. A log may be bounded in size: it then goes on in further files, and the oldest are removed.
+and the guard's configuration stand in the file's metadata. Chunks are small and end at least once a second of
+flight, so what a kill costs is bounded. A log may be bounded in size: it then goes on in further files, and
+the oldest are removed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from navstack.errors import InputError
 from navstack.files import disk_errors
 from navstack.flight import Tick
 from navstack.opencv import cv2
-from navstack.safety import Demand
+from navstack.safety import Demand, GuardConfig
 from navstack.telemetry import Record
 
 CHUNK_SIZE = 16 << 10  # bytes
@@ -112,8 +113,14 @@ class FlightRecorder:
     `NAME.1.mcap`, `NAME.2.mcap` and so on.
     """
 
-    def __init__(self, path: Path, card: PolicyCard, rotation: Rotation | None = None) -> None:
-        self.path, self._first, self._card, self._rotation = path, path, card, rotation
+    def __init__(
+        self,
+        path: Path,
+        card: PolicyCard,
+        rotation: Rotation | None = None,
+        guard: GuardConfig | None = None,
+    ) -> None:
+        self.path, self._first, self._card, self._rotation, self._guard = path, path, card, rotation, guard
         self._number, self._there = 0, [path]
         self._open()
 
@@ -129,6 +136,8 @@ class FlightRecorder:
             self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.NONE)
             self._writer.start(profile="", library="navstack")
             self._writer.add_metadata("policy card", {"json": card_to_json(self._card)})
+            if self._guard is not None:
+                self._writer.add_metadata("guard", {"json": json.dumps(asdict(self._guard))})
             self._channels = {topic: self._register(topic) for topic in SCHEMAS}
         self._flushed = float("-inf")
 

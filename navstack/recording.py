@@ -15,6 +15,7 @@ from navstack.child import loop_is_gone, read_settings
 from navstack.errors import InputError
 from navstack.recorder import FlightRecorder, Rotation
 from navstack.ring import Ring, RingReader
+from navstack.safety.rule import guard_config
 from navstack.telemetry import Note, unpack
 
 POLL = 0.05  # s
@@ -53,7 +54,9 @@ def main() -> int:
     try:
         ring = Ring.open(settings["ring"])
         rotation = Rotation(settings["file_bytes"], settings["files"])
-        recorder = FlightRecorder(Path(settings["path"]), card_from_json(settings["card"]), rotation)
+        guard = guard_config(settings["guard"]) if settings["guard"] else None
+        card = card_from_json(settings["card"])
+        recorder = FlightRecorder(Path(settings["path"]), card, rotation, guard)
         print("ready", flush=True)
         try:
             record(RingReader(ring), recorder)

@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ from navstack.contract import PolicyCard
 from navstack.errors import InputError
 from navstack.recorder import Rotation
 from navstack.ring import Ring, RingWriter
+from navstack.safety import GuardConfig
 from navstack.telemetry import Note, Record, pack
 
 SLOTS = 256  # turns: five seconds at 50 Hz
@@ -90,11 +92,11 @@ class Watchers:
         self._requests, self._turns = self.ring.requests, 0
         self.failures: list[str] = []
 
-    def record_to(self, path: Path, rotation: Rotation) -> None:
+    def record_to(self, path: Path, rotation: Rotation, guard: GuardConfig | None = None) -> None:
         """Start the recorder. Raises InputError where the log cannot be written."""
         settings = {
             "path": str(path), "file_bytes": rotation.file_bytes, "files": rotation.files,
-            "card": card_to_json(self._card),
+            "card": card_to_json(self._card), "guard": None if guard is None else asdict(guard),
         }  # fmt: skip
         self._start("recorder", "navstack.recording", settings)
 

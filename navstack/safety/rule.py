@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 from navstack.contract import Frame, Limits, VehicleState, VelocityCommand
 
@@ -48,6 +49,17 @@ class GuardConfig:
     silence: float = 0.5  # s without anything from the autopilot
     link_hold: float = 3.0  # s without a heartbeat, until the autopilot is asked to hold
     lost_messages: float = 0.3  # share of the link's messages, above which the command is halved
+
+
+def guard_config(values: Mapping[str, Any]) -> GuardConfig:
+    """The configuration in a mapping of its fields, as `dataclasses.asdict` and JSON leave it.
+
+    Fields that this version does not know are left out. Raises TypeError or KeyError for another mapping.
+    """
+    known = {entry.name for entry in fields(GuardConfig)}
+    found = {name: value for name, value in values.items() if name in known}
+    polygon = tuple((float(east), float(north)) for east, north in found["polygon"])
+    return GuardConfig(**{**found, "limits": Limits(**found["limits"]), "polygon": polygon})
 
 
 class Demand(enum.IntEnum):

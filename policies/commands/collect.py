@@ -31,8 +31,19 @@ class Collect:
     cluster: str | None = None
     """Fly on this Ray cluster, host:port; every machine needs this package, and OUT must be one for all."""
 
+    from_log: tuple[Path, ...] = ()
+    """Instead of flying: make episodes of these flight logs (MCAP)."""
+    label: str | None = None
+    """With --from-log: learn what this policy would have commanded, not what was sent. Path or name."""
+
     def __call__(self) -> int:
         """Run the collection."""
+        if self.from_log:
+            from navstack.policies.imitation.logs import episodes_from_logs
+
+            for path in episodes_from_logs(self.from_log, self.out, self.label):
+                print(path)
+            return 0
         from navstack.policies.imitation.command import run_collect
 
         return run_collect(self)
