@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
-from navstack.errors import InputError
+from navstack.errors import InputError, nearest
 from navstack.policies.cells.cell import (
     COMMAND_SIZE,
     PRESET_PARAMETERS,
@@ -36,6 +37,7 @@ from navstack.policies.cells.ode_rnn import OdeRnnCore
 from navstack.policies.cells.ssm import SsmCore
 from navstack.policies.cells.tcn import TcnCore
 from navstack.policies.wiring import DEFAULT_SEED, Wiring, auto_ncp, fully_connected, random_sparse
+from navstack.policies.wiring_file import is_wiring_file, read_wiring
 
 MOST_UNITS = 400
 
@@ -55,6 +57,44 @@ class Preset:
         core: nn.Module = self.build(input_size)
         check_size(cast(Core, core))
         return core
+
+
+def check_core(name: str) -> None:
+    """Raise InputError, with the nearest name, unless this is a network or the path of a wiring file."""
+    if is_wiring_file(name):
+        _own_wiring(name)
+    elif name not in CORES:
+        raise InputError(
+            f"network '{name}' not found{nearest(name, CORES)} (networks: {', '.join(CORES)}; or the path"
+            " of a wiring file that ends in .json)"
+        )
+
+
+def build_core(name: str, input_size: int) -> nn.Module:
+    """The core with this name, or a strict CfC with the wiring in this file, with fresh weights.
+
+    Raises InputError for an unknown name, a wiring file that is broken, has another number of inputs or other
+    motor neurons than a policy's four, and a core of another size than all have.
+    """
+    check_core(name)
+    if not is_wiring_file(name):
+        return CORES[name](input_size)
+    core = WiredCfC(input_size, _own_wiring(name))
+    try:
+        check_size(core)
+    except InputError as error:
+        raise InputError(f"{name}: {error}; change its neurons or synapses") from error
+    return core
+
+
+def _own_wiring(name: str) -> Wiring:
+    wiring = read_wiring(Path(name))
+    if wiring.outputs != COMMAND_SIZE:
+        raise InputError(
+            f"{name}: there are {wiring.outputs} motor neurons; a policy needs {COMMAND_SIZE}: forward, left,"
+            " up and yaw rate"
+        )
+    return wiring
 
 
 def cfc_preset(

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from navstack.contract import CameraSpec, Limits
-from navstack.errors import InputError, nearest
 from navstack.policies.cells.cell import COMMAND_SIZE
-from navstack.policies.cores import CORES
+from navstack.policies.cores import build_core, check_core
 from navstack.policies.variants import Variant, build_variant
 from navstack.policies.vision import Vision
 
@@ -93,15 +92,13 @@ class PolicyNetwork(nn.Module):
 
 
 def check_network(name: str) -> None:
-    """Raise InputError, with the nearest name, unless this is a network."""
-    if name not in CORES:
-        raise InputError(f"network '{name}' not found{nearest(name, CORES)} (networks: {', '.join(CORES)})")
+    """Raise InputError, with the nearest name, unless this is a network or the path of a wiring file."""
+    check_core(name)
 
 
 def build_network(spec: NetworkSpec) -> PolicyNetwork:
     """A network with fresh weights drawn from torch's generator. Raises InputError for an unknown preset."""
-    check_network(spec.preset)
     vision = Vision(spec.camera.height, spec.camera.width)
     size = vision.feature_size
-    core = build_variant(spec.preset, size, spec.variant) if spec.variant else CORES[spec.preset](size)
+    core = build_variant(spec.preset, size, spec.variant) if spec.variant else build_core(spec.preset, size)
     return PolicyNetwork(vision, core, spec.limits, spec.rate_hz, spec.dt_min, spec.dt_max)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from navstack.policies.cores import CORES
+from navstack.errors import InputError
+from navstack.files import check_new_file, write_atomically
+from navstack.policies.cores import CORES, check_core
 from navstack.policies.vision import Vision
+from navstack.policies.wiring import Wiring
+from navstack.policies.wiring_file import is_wiring_file, read_wiring, write_wiring
 
 HEADINGS = {
     "effective_parameters": "parameters",
@@ -64,3 +69,45 @@ def list_networks(as_json: bool) -> int:
         highlight=False,
     )
     return 0
+
+
+def draw_network(name: str, out: Path | None) -> int:
+    """Write a network's wiring, or a wiring file's, as a picture or a wiring file.
+
+    Raises InputError for a name or file that cannot be, a network without a wiring, a path that is missing,
+    taken or of another kind, and a full disk.
+    """
+    if out is None or out.suffix not in (".png", ".json"):
+        raise InputError(
+            "--draw needs --out with a path that ends in .png (a picture) or .json (a wiring file)"
+        )
+    check_new_file(out)
+    wiring, note = wiring_of(name)
+    if out.suffix == ".json":
+        write_wiring(wiring, out)
+    else:
+        from navstack.policies.wiring_picture import wiring_picture
+
+        write_atomically(out, wiring_picture(wiring, note))
+    print(f"{out}: {wiring.inputs} inputs, {wiring.neurons} neurons, {wiring.synapses} synapses")
+    return 0
+
+
+NOTES = {
+    "strict": "strict: every head of a neuron hears exactly these synapses, and the neuron's own state",
+    "ncps": "ncps: the synapses between layers mask ff1 and ff2; time heads and layers within are dense",
+}
+"""What a connectivity makes of a wiring, in a picture's words."""
+
+
+def wiring_of(name: str) -> tuple[Wiring, str]:
+    """The wiring of a network or wiring file, and what its connectivity makes of it. Raises InputError."""
+    if is_wiring_file(name):
+        return read_wiring(Path(name)), ""
+    check_core(name)
+    core: Any = CORES[name](Vision().feature_size)
+    wiring = getattr(getattr(core, "cell", core), "wiring", None)
+    if wiring is None:
+        wired = [other for other in CORES if other.startswith(("cfc", "ltc")) and other != "cfc-dense"]
+        raise InputError(f"network '{name}' follows no wiring; these do: {', '.join(wired)}")
+    return wiring, "" if "ltc" in name else NOTES[core.connectivity]

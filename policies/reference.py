@@ -15,7 +15,14 @@ def torch_eager(policy: str) -> Callable[[Image, float], None]:
     """A step of the network that the policy's card names; its weights are fresh, which costs the same."""
     card = read_policy(policy).card
     torch.set_num_threads(1)
-    spec = NetworkSpec(card.network, card.camera, card.limits, card.rate_hz, card.dt_min, card.dt_max)
+    spec = NetworkSpec(
+        card.network,
+        camera=card.camera,
+        limits=card.limits,
+        rate_hz=card.rate_hz,
+        dt_min=card.dt_min,
+        dt_max=card.dt_max,
+    )
     network = build_network(spec).eval()
     state = [network.initial_state(1)]
 

@@ -25,7 +25,8 @@ class Train:
     config: Path | None = None
     """Configuration file instead of a preset: the run.json of a run, or what navstack tune wrote."""
     network: str | None = None
-    """Network by name, instead of the preset's (cfc-strict); navstack networks lists them."""
+    """Network by name, instead of the preset's (cfc-strict); navstack networks lists them. Or the path of a
+    wiring file, which becomes a strict CfC."""
     task_option: tuple[str, ...] | None = None
     """The task's parameters, each as name=value, for instance distance=2 (docs/tasks.md)."""
     world: tuple[str, ...] | None = None

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ncps.wirings import AutoNCP
+from ncps.wirings import AutoNCP, FullyConnected, Random
 
 from navstack.errors import InputError
-from navstack.policies.wiring import Wiring, auto_ncp, ncp
+from navstack.policies.wiring import Wiring, auto_ncp, fully_connected, ncp, random_sparse
 
 NCP = {
     "inputs": 5, "inter": 6, "command": 5, "motor": 2, "sensory_fanout": 3, "inter_fanout": 2,
@@ -29,6 +29,32 @@ def test_the_same_call_draws_the_circuit_of_ncps(inputs, units, sparsity, seed):
     assert (ours.internal == theirs.adjacency_matrix[np.ix_(order, order)]).all()
     assert (ours.sensory == theirs.sensory_adjacency_matrix[:, order]).all()
     assert ours.synapses == theirs.synapse_count + theirs.sensory_synapse_count
+
+
+@given(
+    inputs=st.integers(1, 20),
+    units=st.integers(3, 25),
+    sparsity=st.floats(0.0, 0.95),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=15, deadline=None)
+def test_wirings_of_one_layer_are_those_of_ncps_with_motor_neurons_last(inputs, units, sparsity, seed):
+    order = [*range(2, units), 0, 1]
+    for ours, theirs in (
+        (random_sparse(inputs, units, 2, sparsity, seed), Random(units, 2, sparsity, seed)),
+        (fully_connected(inputs, units, 2, seed), FullyConnected(units, 2, seed)),
+    ):
+        theirs.build(inputs)
+        assert (ours.internal == theirs.adjacency_matrix[np.ix_(order, order)]).all()
+        assert (ours.sensory == theirs.sensory_adjacency_matrix[:, order]).all()
+        assert ours.outputs == 2
+
+
+def test_one_layer_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="motors from 1 to the 3 neurons, not 5 and 4"):
+        fully_connected(5, 3, 4)
+    with pytest.raises(InputError, match="sparsity must be at least 0 and below 1, not 1"):
+        random_sparse(5, 6, 2, 1.0)
 
 
 @given(inputs=st.integers(1, 40), units=st.integers(6, 90), sparsity=st.floats(0.1, 1.0))
