@@ -91,7 +91,6 @@ class EstimateHealth:
     flags_ok: bool | None  # the estimator's own verdict; None: it gives none
     flags: str = ""  # what it complains of, in words; empty for nothing
     jump: float = 0.0  # m, distance between the newest position and where the one before and its velocity led
-    reset_count: int = 0  # resets of the estimator since the link began, where it counts them
 
 
 @dataclass(frozen=True, slots=True)

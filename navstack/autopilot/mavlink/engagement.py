@@ -40,9 +40,11 @@ class Engagement:
         self.events: list[LinkEvent] = []
         self._since = 0.0  # s, when this authority began
         self._mode: int | None = None
-        self._fresh = False  # the command mode was entered and has not been used up
+        self._entered = False  # the command mode was entered since the offer, or by our take-off
+        self._used = False  # authority ended in it, and it was not left since
         self._test: SelfTest | None = None
         self._takeoff: TakeOff | None = None
+        self._after_takeoff = False  # our own take-off led into the command mode, and it was not left since
         self._confirmed: float | None = None  # s, when what was asked for was confirmed
         self._withheld = ""
 
@@ -52,6 +54,9 @@ class Engagement:
         """Offer to fly."""
         if self.authority in (Authority.OFFERED, Authority.TESTING, Authority.HELD):
             return
+        if not self._after_takeoff:
+            self._entered = False
+        self._after_takeoff = False
         who = "waits for the pilot's switch" if self.config.engage == "pilot" else "will ask for the mode"
         self._become(Authority.OFFERED, facts.now, LinkEventKind.OFFERED, f"streams zeros and {who}")
 
@@ -79,7 +84,7 @@ class Engagement:
     def end(self, cause: str, now: float, kind: LinkEventKind = LinkEventKind.ENDED) -> None:
         """Stop at once: no stream, no asking."""
         if self.authority not in (Authority.NONE, Authority.ENDED):
-            self._fresh = False
+            self._used = self._mode == self.rules.command
             self._become(Authority.ENDED, now, kind, cause)
 
     # --- what happens -----------------------------------------------------------------------------------
@@ -88,8 +93,8 @@ class Engagement:
         """Take the facts of this turn."""
         mode, number = facts.mode, facts.mode.number if facts.mode else None
         if number != self._mode:
-            entered = number == self.rules.command and self._mode is not None
-            self._fresh = entered
+            self._entered = number == self.rules.command and self._mode is not None
+            self._used = self._after_takeoff = False
             self._mode = number
         if mode is None or self.authority in (Authority.NONE, Authority.ENDED):
             return
@@ -126,7 +131,9 @@ class Engagement:
     # --- steps ------------------------------------------------------------------------------------------
 
     def _offered(self, facts: Facts, mode: FlightMode) -> None:
-        if mode.number == self.rules.command and mode.armed and self._fresh:
+        asks = self.config.engage == "self"
+        granted = not self._used if asks else self._entered
+        if mode.number == self.rules.command and mode.armed and granted:
             self.asking.drop()
             if self.config.self_test:
                 self._test = SelfTest(facts.now)
@@ -135,7 +142,7 @@ class Engagement:
                 self._become(Authority.HELD, facts.now, LinkEventKind.ENGAGED, f"{mode.name}, no self-test")
             return
         waited = facts.now - self._since
-        if self.config.engage == "self" and mode.number != self.rules.command:
+        if asks and mode.number != self.rules.command:
             if waited > GIVE_UP:
                 self.asking.drop()
                 self.end(f"the autopilot did not take the mode within {GIVE_UP:g} s", facts.now)
@@ -152,7 +159,6 @@ class Engagement:
             cause = f"self-test passed in {mode.name}"
             self._become(Authority.HELD, facts.now, LinkEventKind.ENGAGED, cause)
         elif verdict:
-            self._fresh = False
             self.hold(f"self-test failed: {verdict}", facts)
 
     def _held(self, facts: Facts, mode: FlightMode) -> None:
@@ -190,7 +196,7 @@ class Engagement:
         elif self._takeoff.foreign:
             self.end(f"the mode is {mode.name}, which was not asked for", facts.now)
         elif self._takeoff.reached:
-            self._fresh = mode.number == self.rules.command
+            self._entered = self._after_takeoff = mode.number == self.rules.command
             self._become(Authority.NONE, facts.now, LinkEventKind.AIRBORNE, "height reached and stable")
 
     # --- helpers ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from navstack.autopilot.mavlink.timesync import TimeSync
 from navstack.contract import Quaternion, Vector3, VehicleState
 
 JUMP_MEMORY = 1.0  # s that a jump is reported
+JUMP_WITHIN = 0.5  # s: after a longer gap nobody knows where the vehicle would be
 FLAGS_SILENT = 5.0  # s: an estimator that reported before and says nothing for this long is not trusted
 REBOOT = 1.0  # s that the autopilot's clock may seem to go back without having been reset
 FURTHEST = 1e6  # m: no vehicle is further from its origin; what says so is damaged
@@ -130,7 +131,7 @@ class Telemetry:
         if time is None or time < self.position_time:
             return
         enu = ned_to_enu(position)
-        if self.position is not None:
+        if self.position is not None and time - self.position_time < JUMP_WITHIN:
             passed = time - self.position_time
             led = (p + v * passed for p, v in zip(self.position, self.velocity, strict=True))
             self._jumps.append((now, math.dist(enu, tuple(led))))

@@ -391,3 +391,38 @@ def test_disarming_in_flight_by_the_kill_switch_ends_authority(fly):
     flight.run(1.2, ZERO)
     assert flight.authority is Authority.ENDED
     assert "disarmed" in flight.cause(LinkEventKind.ENDED)
+
+
+def test_guided_that_was_selected_before_the_offer_is_no_switch(fly):
+    flight = fly(Firmware.ARDUCOPTER, engage="pilot", self_test=False)
+    flight.run(1.5)
+    flight.autopilot.pilot_selects(4)
+    flight.run(2.0)
+    flight.link.engage()
+    flight.run(3.0, FORWARD)
+    assert flight.authority is Authority.OFFERED
+    assert flight.body.state().speed < 0.1
+
+
+def test_asking_for_the_mode_by_itself_takes_the_mode_that_is_there_but_never_one_that_was_used_up(fly):
+    flight = fly(Firmware.ARDUCOPTER, self_test=False)
+    flight.run(1.5)
+    flight.autopilot.pilot_selects(4)
+    flight.run(2.0)
+    flight.link.engage()
+    assert flight.run(3.0, ZERO, until=lambda: flight.authority is Authority.HELD)
+    flight.link.release("test")
+    flight.run(0.5)
+    flight.link.engage()
+    flight.run(3.0, FORWARD)
+    assert flight.authority is Authority.OFFERED
+
+
+def test_a_long_silence_is_no_jump(fly):
+    flight = fly().engaged()
+    flight.run(2.0, FORWARD)
+    flight.wire.vehicle.fault = lambda data, now: []
+    flight.run(4.0, FORWARD)
+    flight.wire.vehicle.fault = lambda data, now: [(now, data)]
+    flight.run(0.5, FORWARD)
+    assert flight.link.status().estimate.jump < 0.5
