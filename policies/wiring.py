@@ -284,7 +284,7 @@ def fully_connected(inputs: int, units: int, motors: int, seed: int = OTHER_SEED
     Raises:
         InputError: a count that cannot be.
     """
-    return _one_layer(inputs, units, motors, 0.0, seed, "fully connected")
+    return _one_layer(inputs, units, motors, None, seed, "fully connected")
 
 
 def random_sparse(
@@ -305,30 +305,31 @@ def random_sparse(
     return _one_layer(inputs, units, motors, sparsity, seed, "random")
 
 
-def _one_layer(inputs: int, units: int, motors: int, sparsity: float, seed: int, kind: str) -> Wiring:
-    """The random calls of ncps 1.0.1 in their order: neurons first, then inputs."""
+def _one_layer(inputs: int, units: int, motors: int, sparsity: float | None, seed: int, kind: str) -> Wiring:
+    """The random calls of ncps 1.0.1 in their order: neurons, then inputs; all pairs without a sparsity."""
     if inputs < 1 or not 1 <= motors <= units:
         raise InputError(
             f"{kind} wiring: inputs must be at least 1 and motors from 1 to the {units} neurons, not {inputs}"
             f" and {motors}"
         )
-    if not 0.0 <= sparsity < 1.0:
+    if sparsity is not None and not 0.0 <= sparsity < 1.0:
         raise InputError(f"{kind} wiring: sparsity must be at least 0 and below 1, not {sparsity}")
     rng = np.random.default_rng(seed)
     internal = _random_synapses(rng, units, units, sparsity, draws=1)
-    sensory = _random_synapses(rng, inputs, units, sparsity, draws=2 if kind == "random" else 1)
+    sensory = _random_synapses(rng, inputs, units, sparsity, draws=1 if sparsity is None else 2)
     order = [*range(motors, units), *range(motors)]  # ncps counts motor neurons first
-    name = f"{kind} {units} units, {motors} motors, sparsity {sparsity:g}, seed {seed}"
+    how = "" if sparsity is None else f", sparsity {sparsity:g}"
+    name = f"{kind} {units} units, {motors} motors{how}, seed {seed}"
     return Wiring(sensory[:, order], internal[np.ix_(order, order)], (units,), name, motors)
 
 
 def _random_synapses(
-    rng: np.random.Generator, sources: int, targets: int, sparsity: float, draws: int
+    rng: np.random.Generator, sources: int, targets: int, sparsity: float | None, draws: int
 ) -> NDArray[np.int8]:
     """(sources, targets) polarities; of several `draws` the last holds (ncps draws sensory ones twice)."""
     matrix = np.zeros((sources, targets), dtype=np.int8)
     pairs: list[int] = list(range(matrix.size))
-    if sparsity > 0.0:
+    if sparsity is not None:
         pairs = rng.choice(matrix.size, size=round(matrix.size * (1.0 - sparsity)), replace=False).tolist()
     for pair in pairs:
         for _ in range(draws):
