@@ -97,7 +97,7 @@ class ClutterExpert:
         return Way(toward, away)
 
     def _round(self, x: float, y: float) -> Way:
-        """Round what is in the way."""
+        """Round what is in the way; it hovers where the target is seen from nowhere."""
         if self._graph is None:
             self._graph = TangentGraph(self._discs, self._goals())
         return self._graph.way(x, y) or Way(0.0, 0.0)

@@ -68,26 +68,34 @@ class TangentGraph:
 
     def way(self, x: float, y: float) -> Way | None:
         """The shortest way from a point (m) outside all discs; None where there is none."""
-        point = np.array(((x, y),))
-        here = np.repeat(point, len(self._goals), axis=0)
-        straight = np.hypot(*(self._goals - point).T)
-        straight = np.where(clear(here, self._goals, self._discs), straight, math.inf)
-        nearest = int(straight.argmin()) if len(straight) else -1
-        best, ring, line, free = math.inf, -1, np.empty((0, 2)), np.empty(0)
-        if len(self._ring):
-            zeros = np.zeros(len(self._sense))
-            line, length, start, end = _tangents(
-                np.repeat(point, len(zeros), axis=0), zeros, self._center, self._sense * self._radius
-            )
-            free = np.where(clear(start, end, self._discs), length, math.inf)
-            arrival = np.arctan2(*(end - self._center).T[::-1])
-            total = free[self._ring] + self._arc(arrival[self._ring]) + self._rest
-            chosen = int(total.argmin())
-            best, ring = float(total[chosen]), int(self._ring[chosen])
-        if nearest >= 0 and straight[nearest] <= best and straight[nearest] < math.inf:
-            east, north = self._goals[nearest] - point[0]
-            return Way(math.atan2(north, east), float(straight[nearest]))
-        return Way(math.atan2(line[ring, 1], line[ring, 0]), best) if best < math.inf else None
+        point = np.array((x, y))
+        ways = [way for way in (self._straight(point), self._round(point)) if way is not None]
+        return min(ways, key=lambda way: way.length, default=None)
+
+    def _straight(self, point: Array) -> Way | None:
+        """To the nearest goal that nothing is in the way to."""
+        offset = self._goals - point
+        length = np.hypot(*offset.T)
+        length[~clear(np.broadcast_to(point, offset.shape), self._goals, self._discs)] = math.inf
+        if not np.isfinite(length).any():
+            return None
+        nearest = int(length.argmin())
+        return Way(math.atan2(offset[nearest, 1], offset[nearest, 0]), float(length[nearest]))
+
+    def _round(self, point: Array) -> Way | None:
+        """Along a line that touches a ring, and on from there."""
+        here = np.broadcast_to(point, self._center.shape)
+        line, length, start, end = _tangents(
+            here, np.zeros(len(here)), self._center, self._sense * self._radius
+        )
+        length[~clear(start, end, self._discs)] = math.inf
+        arrival = _angles(end - self._center)
+        total = length[self._ring] + self._arc(arrival[self._ring]) + self._rest
+        if not np.isfinite(total).any():
+            return None
+        best = int(total.argmin())
+        ring = self._ring[best]
+        return Way(math.atan2(line[ring, 1], line[ring, 0]), float(total[best]))
 
     def _arc(self, arrival: Array) -> Array:
         """Length round each leaving line's ring from an angle of arrival."""
