@@ -28,6 +28,7 @@ from navstack.results import COLLISION, SUCCESS, TIMEOUT
 SUCCESS_RINGS = {
     "FlyToTarget": SUCCESS_DISTANCE,
     "Search": SUCCESS_DISTANCE,
+    "Occlusion": SUCCESS_DISTANCE,
 }  # m, inner and outer radius around the target
 POINTS = 90  # at most so many points of a trajectory are drawn
 EDGE = 1.8  # m kept around a flight in its map

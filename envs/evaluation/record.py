@@ -15,7 +15,7 @@ class FlightRecord:
     """One flight of an evaluation: how it ended and where it went."""
 
     policy: str  # path or name, as it was given
-    env: str  # task, for instance "FlyToTarget"
+    env: str  # task with its options, for instance "FlyToTarget" or "FlyToTarget distance=2"
     world: str
     seed: int
     outcome: str  # "success", "collision" or "timeout"

@@ -78,7 +78,7 @@ def _header(
 ) -> dict[str, Any]:
     worlds = [row["world"] for row in rows if row["world"] != "all"]
     shown = [_shown(row) for row in rows]
-    perturbed = {row["perturb"] for row in rows} - {"none"}
+    perturbed = {row[key] for row in rows for key in ("task_options", "perturb") if row.get(key)} - {"none"}
     name = rows[0]["policy"] if rows else "policy"
     count = f"{len(worlds)} worlds" if len(worlds) != 1 else f"the world {worlds[0]}"
     ring = plots.SUCCESS_RINGS.get(records[0].env if records else "")
@@ -234,7 +234,10 @@ def _command(rows: Sequence[dict[str, Any]]) -> str:
     first = worlds[0]
     if first["perturb"] != "none":
         return ""
-    words = ["navstack", "evaluate", first["policy"], "--env", first["env"], "--world"]
+    words = ["navstack", "evaluate", first["policy"], "--env", first["env"]]
+    if first.get("task_options"):
+        words += ["--task-option", *first["task_options"].split()]
+    words.append("--world")
     words += [row["world"] for row in worlds]
     words += ["--episodes", str(first["episodes"]), "--seed", str(first["seed"])]
     return shlex.join(map(str, words))

@@ -165,7 +165,7 @@ class FlightLogger:
         outcome = simulator.outcome or "unfinished"
         return FlightRecord(
             policy=job.policy,
-            env=job.conditions.env,
+            env=" ".join((job.conditions.env, *job.conditions.task_options)),
             world=simulator.spec.name,
             seed=job.seed,
             outcome=outcome,
@@ -199,7 +199,7 @@ def result_rows(
         groups.append(("all", list(records)))
     return [
         result_row(
-            records[0].policy, records[0].env, world, conditions.perturb, [r.outcome for r in group], seed,
+            records[0].policy, conditions.env, world, conditions.perturb, [r.outcome for r in group], seed,
             wall_seconds=round(wall_seconds, 2), task_options=" ".join(conditions.task_options),
             **{name: float(np.mean([r.report[name] for r in group])) for name in group[0].report},
         )

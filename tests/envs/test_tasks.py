@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 from navstack.contract import CameraSpec, VelocityCommand
 from navstack.envs.navigation import NavigationEnv
+from navstack.envs.physics import pybullet
 from navstack.envs.simulator import PHYSICS_HZ, Simulator
 from navstack.envs.stage import Stage
 from navstack.envs.tasks import TASKS, make_task
@@ -120,10 +121,10 @@ class Scripted:
         return self.script(time, stage)
 
 
-def staged(script: Any) -> Simulator:
+def staged(script: Any, world: str = "meadow") -> Simulator:
     task = Staged(None if script is None else Scripted(script))
     simulator = Simulator(
-        load_world("meadow"), load_airframe(DEFAULT_AIRFRAME), task, CameraSpec(), FrameTiming()
+        load_world(world), load_airframe(DEFAULT_AIRFRAME), task, CameraSpec(), FrameTiming()
     )
     simulator.reset(np.random.default_rng(5), 0.0)
     return simulator
@@ -175,6 +176,23 @@ def test_a_target_keeps_its_shape_where_it_is_moved() -> None:
     assert second.mean() < first.mean() - 15  # columns: 0.4 rad to the left
     heights = [int(mask.any(axis=1).sum()) for mask in reddish]
     assert heights[0] <= heights[1] <= heights[0] / math.cos(0.4) + 2  # off the axis a pinhole enlarges
+    simulator.close()
+
+
+def test_on_slopes_what_is_moved_stands_on_the_ground() -> None:
+    simulator = staged(lambda time, stage: None, "hills")
+    stage, scene = simulator._stage, simulator.scene
+    assert scene.slopes is not None
+    for thing in (stage.targets[0], stage.props[0]):
+        for x, y in ((3.0, -8.0), (-9.0, 5.0)):
+            stage.move(thing, x, y, 0.3)
+            (_, _, low), (_, _, high) = pybullet.getAABB(thing.body, physicsClientId=simulator.client)
+            ground = scene.ground_height(x, y)
+            assert ground - 0.8 < low <= ground + 0.1  # nothing of its edge hangs in the air
+            assert high > ground + 0.5
+            assert simulator._tops[thing.row] == pytest.approx(
+                scene.obstacles[thing.row, 3] + scene.ground_height(*scene.obstacles[thing.row, :2])
+            )
     simulator.close()
 
 
