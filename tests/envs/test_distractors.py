@@ -15,11 +15,11 @@ from navstack.envs.tasks.distractors import RED_KINDS, SIZED_KINDS, Distractors
 from navstack.envs.tasks.fly_to_target import StationJudge
 from navstack.envs.worlds.layout import Prop
 from navstack.envs.worlds.objects import Size
-from navstack.envs.worlds.placing import distance_to_segment
+from navstack.envs.worlds.placing import Plan, distance_to_segment
 from navstack.envs.worlds.spec import is_target_red, load_world
 from navstack.results import SUCCESS
 
-WORLDS = {name: load_world(name) for name in ("meadow", "urban")}
+WORLDS = {name: load_world(name) for name in ("forest", "meadow", "urban")}
 
 MARKERS = ("chair", "barrel", "cone", "box", "ball")
 
@@ -56,6 +56,17 @@ def test_every_draw_obeys_the_published_numbers(seed: int, difficulty: float) ->
         for other in props[:number]:
             gap = math.hypot(prop.x - other.x, prop.y - other.y) - Size(other.height, other.width).radius
             assert gap - radius >= 2.0
+
+
+def test_the_worlds_own_objects_keep_clear_of_what_the_task_adds() -> None:
+    for seed in range(5):
+        layout = Distractors().scenario(WORLDS["forest"], np.random.default_rng(seed), 1.0).layout
+        plan = Plan(WORLDS["forest"], layout)
+        plan.scatter(np.random.default_rng(seed))
+        assert len(plan.placed) > 30
+        for prop in layout.props:
+            gaps = [math.hypot(p.x - prop.x, p.y - prop.y) - p.size.radius for p in plan.placed]
+            assert min(gaps) >= Size(prop.height, prop.width).radius
 
 
 def test_all_sorts_are_there_at_full_difficulty() -> None:
