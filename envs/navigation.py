@@ -24,6 +24,7 @@ from navstack.errors import InputError
 from navstack.results import COLLISION, SUCCESS, TIMEOUT
 from navstack.timing import FrameTiming
 
+LARGEST_PICTURE = 1024  # pixels a side: the renderer works in software
 LONGEST_DT = 60.0  # s: no flight lasts so long
 Observation = dict[str, npt.NDArray[Any]]
 _ALLOWED_SPLITS = {
@@ -75,13 +76,17 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         **parameters: Any,
     ) -> None:
         flown = make_task(task, parameters)
-        if not 0.0 <= difficulty <= 1.0:
+        if not isinstance(difficulty, int | float) or not 0.0 <= difficulty <= 1.0:
             raise InputError(f"difficulty is {difficulty}; it must be between 0 and 1")
         self.render_mode = _checked_render_mode(render_mode)
         self.world_spec = checked_world(world, purpose)
         self.difficulty = difficulty
         self.with_camera = camera is not False
-        self.camera_spec = camera if isinstance(camera, CameraSpec) else CameraSpec()
+        self.camera_spec = _checked_camera(camera)
+        if timing is not None and not isinstance(timing, FrameTiming):
+            raise InputError(
+                f"timing is {timing!r}; it must be a FrameTiming, such as FrameTiming(rate_hz=30)"
+            )
         self.limits = Limits()
         self.simulator = Simulator(
             self.world_spec, load_airframe(airframe), flown, self.camera_spec,
@@ -178,11 +183,14 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         return info
 
     def _checked_action(self, action: npt.NDArray[np.float32]) -> VelocityCommand:
-        values = np.asarray(action, dtype=np.float64)
-        numbers = values.tolist()
-        if values.shape != (4,) or not all(map(math.isfinite, numbers)):
+        try:
+            numbers = np.asarray(action, dtype=np.float64).tolist()
+            right = len(numbers) == 4 and all(map(math.isfinite, numbers))
+        except (TypeError, ValueError, OverflowError):
+            right = False
+        if not right:
             raise InputError(
-                f"the action is {np.array2string(values, threshold=8)}; expected 4 finite numbers:"
+                f"the action is {str(action)[:120]}; expected 4 finite numbers:"
                 " forward, left, up (m/s), yaw_rate (rad/s)"
             )
         return self.limits.clamp(VelocityCommand(*numbers))
@@ -203,6 +211,8 @@ def checked_world(world: str | os.PathLike[str], purpose: str) -> WorldSpec:
 
 def checked_perturbations(texts: Sequence[str], purpose: str) -> tuple[Perturbation, ...]:
     """Imperfections that may be used for this purpose. Raises InputError for others."""
+    if isinstance(texts, str):
+        raise InputError(f"perturb is '{texts}'; give a sequence, such as ('{texts}',)")
     found = parse_perturbations(texts)
     for one in found:
         if purpose == "train" and one.kind.split != "train":
@@ -211,6 +221,25 @@ def checked_perturbations(texts: Sequence[str], purpose: str) -> tuple[Perturbat
                 f" {', '.join(name for name, kind in PERTURBATIONS.items() if kind.split == 'train')}"
             )
     return found
+
+
+def _checked_camera(camera: bool | CameraSpec) -> CameraSpec:
+    if isinstance(camera, bool):
+        return CameraSpec()
+    if not isinstance(camera, CameraSpec):
+        raise InputError(f"camera is {camera!r}; it must be True, False or a CameraSpec")
+    for name in ("height", "width"):
+        value = getattr(camera, name)
+        if not isinstance(value, int) or not 8 <= value <= LARGEST_PICTURE:
+            raise InputError(f"the camera's {name} is {value}; it must be 8 to {LARGEST_PICTURE} pixels")
+    if not math.radians(10.0) <= camera.horizontal_fov <= math.radians(150.0):
+        raise InputError(
+            f"the camera's horizontal field of view is {camera.horizontal_fov} rad;"
+            " it must be 10 to 150 degrees"
+        )
+    if not abs(camera.pitch) <= 0.5 * math.pi:
+        raise InputError(f"the camera's pitch is {camera.pitch} rad; it must be within 90 degrees")
+    return camera
 
 
 def _checked_render_mode(mode: str | None) -> str | None:

@@ -35,7 +35,7 @@ class EpisodeFacts:
     world: str
     seed: int
     outcome: str  # "success", "collision", "timeout", ...
-    source: str  # who flew: "expert" or "dagger"
+    source: str  # who flew: "expert", "dagger" or "keyboard"
     round: int  # DAgger round, 0 for demonstrations
     index: int  # place inside the round
 

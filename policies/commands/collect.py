@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Collect:
 
     out: Path
     """Folder for the episodes."""
+    pilot: Literal["expert", "keyboard"] = "expert"
+    """Who flies: the expert, or you, with the keys of this terminal and in real time."""
     env: str = "FlyToTarget"
     """Task to fly."""
     task_option: tuple[str, ...] = ()

@@ -36,6 +36,11 @@ def run_collect(arguments: Collect) -> int:
     check_worlds(config, config.worlds, "train")
     folder, console = arguments.out, Console()
     _open_collection(folder, config)
+    if arguments.pilot == "keyboard":
+        from navstack.policies.imitation.keyboard import collect_by_keyboard
+
+        print(f"{folder}: {collect_by_keyboard(folder, config, arguments.episodes)} flights flown by hand")
+        return 0
     with (
         Workers(arguments.workers, arguments.cluster) as workers,
         live_bar(console, "expert flies", arguments.episodes) as bar,

@@ -190,7 +190,7 @@ def collect_episode(job: CollectJob) -> tuple[EpisodeFacts, int]:
         env.close()
     source = "dagger" if job.policy else "expert"
     facts = EpisodeFacts(config.env, world, seed, outcome, source, job.round, job.index)
-    episode = _episode(facts, pilot, sent)
+    episode = recorded(facts, pilot.rows, sent)
     save_episode(job.folder, episode)
     return facts, len(episode)
 
@@ -209,8 +209,13 @@ def fly_to_the_end(policy: Policy, flight: Flight, longest: float, guard: bool) 
     return sent
 
 
-def _episode(facts: EpisodeFacts, pilot: Demonstration, sent: list[VelocityCommand]) -> Episode:
-    images, dts, labels, states = zip(*pilot.rows, strict=True)
+def recorded(
+    facts: EpisodeFacts,
+    rows: list[tuple[Image, float, VelocityCommand, VehicleState]],
+    sent: list[VelocityCommand],
+) -> Episode:
+    """The episode of a flight: for each frame picture, dt, the expert's command and state; what was sent."""
+    images, dts, labels, states = zip(*rows, strict=True)
     return Episode(
         facts,
         image=np.stack(images),
