@@ -56,8 +56,12 @@ class Lamplight:
             axes: its right, up and forward directions in ENU.
             scene: for its light, its lamps and what shines.
         """
+        night = (*_night(scene.light), 1.0)
+        if not scene.lamps and scene.shining is None:
+            cv2.multiply(rgba, night, dst=rgba, dtype=cv2.CV_8U)
+            return
         share = np.empty((self._rays.shape[0], 4), dtype=np.float32)
-        share[:] = (*_night(scene.light), 1.0)
+        share[:] = night
         if scene.lamps:
             places, colors, inverse = _lamp_arrays(scene.lamps)
             seen = (places - np.array(eye)) @ np.array(axes).T
