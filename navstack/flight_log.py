@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from mcap.exceptions import McapError
@@ -16,6 +15,7 @@ from mcap.reader import NonSeekingReader
 
 from navstack.errors import InputError
 from navstack.flight import FORGET_AFTER
+from navstack.opencv import cv2
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,8 @@ def _polygon(path: Path | None) -> tuple[tuple[float, float], ...]:
         return ()
     try:
         found: Any = json.loads(path.read_bytes()[: 1 << 20])
+        if not isinstance(found, list) or not found:
+            raise ValueError("no list of corners")
         return tuple((float(east), float(north)) for east, north in found)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a list of corners [east, north] in metres ({error})") from error

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-import cv2
-
 from navstack.errors import InputError
+from navstack.opencv import cv2
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
