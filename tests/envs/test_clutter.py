@@ -25,7 +25,7 @@ WORLDS = {name: load_world(name) for name in ("forest", "studio")}
 TARGET = (0.0, 0.0, 0.5)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1), density=st.floats(0.01, 0.08), difficulty=st.floats(0.0, 1.0),
     world=st.sampled_from(("forest", "studio")),
@@ -109,7 +109,7 @@ def test_where_nothing_is_in_the_way_it_flies_as_in_fly_to_target() -> None:
 @given(
     x=st.floats(-12.0, 4.0), y=st.floats(-5.0, 5.0), yaw=st.floats(-math.pi, math.pi), seed=st.integers(0, 30)
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_every_state_has_a_command_that_does_not_lead_into_a_trunk(
     x: float, y: float, yaw: float, seed: int
 ) -> None:

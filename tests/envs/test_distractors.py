@@ -37,7 +37,7 @@ def sort_of(prop: Prop) -> str:
     return "shape" if prop.kind in MARKERS else "size"
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), difficulty=st.floats(0.0, 1.0))
 def test_every_draw_obeys_the_published_numbers(seed: int, difficulty: float) -> None:
     scenario = Distractors().scenario(WORLDS["meadow"], np.random.default_rng(seed), difficulty)

@@ -27,7 +27,7 @@ from navstack.timing import FrameTiming
 WORLDS = {name: load_world(name) for name in ("meadow",)}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), difficulty=st.floats(0.0, 1.0))
 def test_every_draw_obeys_the_published_numbers(seed: int, difficulty: float) -> None:
     scenario = FirstSeen().scenario(WORLDS["meadow"], np.random.default_rng(seed), difficulty)

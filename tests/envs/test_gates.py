@@ -27,7 +27,7 @@ EAST = Gate((0.0, 0.0, 1.8), 0.0)
 TURNED = Gate((5.0, 1.0, 1.5), 0.5)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), number=st.integers(1, 8), difficulty=st.floats(0.0, 1.0))
 def test_every_course_obeys_the_published_numbers(seed: int, number: int, difficulty: float) -> None:
     scenario = Gates(number).scenario(WORLDS["meadow"], np.random.default_rng(seed), difficulty)
@@ -205,7 +205,7 @@ def flown(
 @given(
     x=st.floats(-6.0, 4.0), y=st.floats(-4.0, 4.0), z=st.floats(0.8, 3.0), yaw=st.floats(-math.pi, math.pi)
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_from_anywhere_it_passes_the_gates_near_their_middles(
     x: float, y: float, z: float, yaw: float
 ) -> None:
