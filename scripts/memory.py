@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from rich.progress import track
 
+from navstack.policies.cores import CORES
 from navstack.policies.memory import DelayedRecall, begin_with_time_constants, learn_recall, recalled
-from navstack.policies.network import CORES, check_network
+from navstack.policies.network import check_network
 from navstack.statistics import wilson_interval
 
 FEATURES = 48  # as many as a policy's vision gives

@@ -113,6 +113,9 @@ def _attribute(attribute: onnx.AttributeProto) -> Any:
 
 def _evaluate(node: Node, values: dict[str, Tensor]) -> dict[str, Tensor]:
     inputs = [values[name] if name else None for name in node.inputs]
-    result = OPERATORS[node.operator](inputs, node.attributes)
+    try:
+        result = OPERATORS[node.operator](inputs, node.attributes)
+    except NotImplementedError as error:
+        raise InputError(f"the policy's graph uses {error}, which cannot be explained") from error
     results = result if isinstance(result, tuple) else (result,)
     return dict(zip(node.outputs, results, strict=True))

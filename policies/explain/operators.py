@@ -113,6 +113,10 @@ def _reshape(inputs: list[Any], _: Attributes) -> Tensor:
     return data.reshape(shape)
 
 
+def _shape(inputs: list[Any], attributes: Attributes) -> Tensor:
+    return torch.tensor(inputs[0].shape[attributes.get("start", 0) : attributes.get("end")])
+
+
 def _expand(inputs: list[Any], _: Attributes) -> Tensor:
     data = inputs[0]
     return data.expand(torch.broadcast_shapes(data.shape, tuple(_ints(inputs[1]))))
@@ -142,6 +146,14 @@ def _gather(inputs: list[Any], attributes: Attributes) -> Tensor:
     axis = attributes.get("axis", 0) % data.dim()
     picked = data.index_select(axis, index.reshape(-1))
     return picked.reshape(*data.shape[:axis], *index.shape, *data.shape[axis + 1 :])
+
+
+def _gather_nd(inputs: list[Any], attributes: Attributes) -> Tensor:
+    data, index = inputs
+    if attributes.get("batch_dims", 0):
+        raise NotImplementedError("GatherND with batch dimensions")
+    picked: Tensor = data[tuple(index.unbind(-1))]
+    return picked
 
 
 def _eye_like(inputs: list[Any], attributes: Attributes) -> Tensor:
@@ -188,6 +200,7 @@ OPERATORS: dict[str, Operator] = {
     "EyeLike": _eye_like,
     "Flatten": lambda inputs, attributes: inputs[0].flatten(attributes.get("axis", 1)),
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Gemm": _gemm,
     "Greater": _binary(torch.gt),
     "GreaterOrEqual": _binary(torch.ge),
@@ -213,7 +226,7 @@ OPERATORS: dict[str, Operator] = {
     "Relu": _unary(torch.relu),
     "Reshape": _reshape,
     "ScatterElements": _scatter,
-    "Shape": _unary(lambda x: torch.tensor(x.shape)),
+    "Shape": _shape,
     "Sigmoid": _unary(torch.sigmoid),
     "Sin": _unary(torch.sin),
     "Slice": _slice,

@@ -6,6 +6,7 @@ import torch
 
 from navstack.errors import InputError
 from navstack.policies.cells.cfc import WiredCfC
+from navstack.policies.cores import CORES
 from navstack.policies.memory import (
     CLASSES,
     CUE,
@@ -14,7 +15,6 @@ from navstack.policies.memory import (
     learn_recall,
     recalled,
 )
-from navstack.policies.network import CORES
 from navstack.policies.wiring import auto_ncp
 
 
