@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from navstack.autopilot.betaflight import Motion
+from navstack.autopilot.motion import Motion
 from navstack.contract import Frame, Quaternion, Vector3, VelocityCommand
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.physics import pybullet

@@ -11,11 +11,9 @@ Source: src/main/rx/msp_override.c, src/main/rx/rx.c, src/main/msp/msp.c of Beta
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
 
 from navstack.autopilot import msp
-from navstack.autopilot.board import Board
+from navstack.autopilot.dialogue import Dialogue
 from navstack.autopilot.link import (
     Authority,
     Battery,
@@ -28,12 +26,13 @@ from navstack.autopilot.link import (
     LinkStatistics,
     LinkStatus,
 )
+from navstack.autopilot.motion import Motion, MotionSource
 from navstack.autopilot.selftest import SelfTest
-from navstack.autopilot.sticks import Sticks, followers, probe
+from navstack.autopilot.sticks import Sticks
 from navstack.autopilot.transport import Transport
 from navstack.autopilot.velocity_loop import Demand, VelocityLoop
 from navstack.autopilot.watchdog import Watchdog
-from navstack.contract import ZERO_COMMAND, Vector3, VehicleState, VelocityCommand
+from navstack.contract import ZERO_COMMAND, VehicleState, VelocityCommand
 from navstack.errors import InputError
 from navstack.flight import Clock
 
@@ -41,34 +40,7 @@ LAND_SPEED = 0.5  # m/s
 SINKING = 0.85  # of the hover throttle that the watchdog falls back to
 STILL_LANDED = 1.5  # s without sinking while landing that counts as ground
 FRAME_PERIOD = 0.03  # s between frames of sticks at least
-# Betaflight takes one request at a time, at most 100 a second (src/main/fc/tasks.c, its serial task; 56
-# measured in its simulator), and what comes faster waits in a queue that only grows. So one request is open
-# at a time: sticks before questions, and of these the most overdue.
-_PERIODS = {  # command -> s between requests
-    msp.ATTITUDE: 0.08, msp.STATUS: 0.2, msp.RC: 0.4, msp.RAW_IMU: 0.5, msp.ANALOG: 1.0,
-}  # fmt: skip
-PROBE_SETTLES = 0.1  # s from sending channels to reading them back
-UNANSWERED = 0.3  # s after which the next question is asked
-_ONCE = (msp.FC_VARIANT, msp.FC_VERSION, msp.BOXIDS, msp.MODE_RANGES, msp.FAILSAFE_CONFIG, msp.RC_TUNING)
-RETRY = 0.5  # s
 PATIENCE = 3.0  # s for the settings to be told
-
-
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """What a source of velocity knows."""
-
-    time: float  # s, on the flight loop's clock
-    velocity: Vector3  # m/s, forward, left, up in the level body frame
-    height: float  # m above the ground
-
-
-class MotionSource(Protocol):
-    """What measures velocity: optical flow with a rangefinder, or the truth in simulation."""
-
-    def motion(self) -> Motion | None:
-        """The newest measurement; None before the first."""
-        ...
 
 
 class BetaflightLink:
@@ -95,15 +67,10 @@ class BetaflightLink:
         self.config = config or LinkConfig()
         self._transport, self._clock, self._motion = transport, clock, motion
         self._sticks, self._watchdog = sticks or Sticks(), watchdog
-        self._loop, self._board = VelocityLoop(), Board()
-        self._parser, self._authority = msp.Parser(), Authority.NONE
+        self._began = self._since = clock.now()
+        self._loop, self._dialogue = VelocityLoop(), Dialogue(transport, self._began)
+        self._board, self._authority = self._dialogue.board, Authority.NONE
         self._events: list[LinkEvent] = []
-        self._due = dict.fromkeys((*_ONCE, *_PERIODS), -math.inf)
-        self._began = self._heard = self._since = clock.now()
-        self._sent = self._received = 0
-        self._open: int | None = None  # the question that waits for its answer
-        self._asked = -math.inf
-        self._pending: tuple[int, ...] | None = None  # channels to send next
         self._frame_time = -math.inf
         self._fresh, self._landed, self._lost = False, False, False
         self._test: SelfTest | None = None
@@ -111,8 +78,11 @@ class BetaflightLink:
         self._command = ZERO_COMMAND
         self._position = [0.0, 0.0]  # m, east and north, by adding up velocity
         self._position_time: float | None = None
-        self._probe_turn, self._probed = 0, list[tuple[tuple[int, ...], tuple[int, ...]]]()
-        self.follow: set[int] | None = None  # channels that the override moves; None until probed
+
+    @property
+    def follow(self) -> set[int] | None:
+        """Channels that the override moves, as MSP_RC counts them; None until probed."""
+        return self._dialogue.follow
 
     # --- AutopilotLink ----------------------------------------------------------------------------------
 
@@ -140,9 +110,10 @@ class BetaflightLink:
         now, board, motion = self._clock.now(), self._board, self._motion.motion()
         age = now - motion.time if motion is not None else math.inf
         health = EstimateHealth(now - board.attitude_time, age, age, None)
+        dialogue, silence = self._dialogue, now - self._dialogue.heard
         statistics = LinkStatistics(
-            self._received, self._sent, corrupted=self._parser.corrupted, silence=now - self._heard,
-            heartbeat_age=now - self._heard,
+            dialogue.received, dialogue.sent, corrupted=dialogue.corrupted, silence=silence,
+            heartbeat_age=silence,
         )  # fmt: skip
         mode = None
         if board.flags_known:
@@ -162,18 +133,21 @@ class BetaflightLink:
     def preflight(self) -> tuple[Finding, ...] | None:
         """Firmware, mode switches, failsafe and the probed mask; None while they are being read."""
         board = self._board
-        if not all(command in board.told for command in _ONCE):
+        if missing := self._dialogue.untold:
             if self._clock.now() - self._began < PATIENCE:
                 return None
-            missing = ", ".join(str(command) for command in _ONCE if command not in board.told)
-            return (Finding("MSP", f"no answer to {missing}", "all answered", False, "check the port's MSP "
-                            "setting and its baud rate", "src/main/msp/msp.c"),)  # fmt: skip
+            return (
+                Finding(
+                    "MSP", f"no answer to {', '.join(map(str, missing))}", "all answered", False,
+                    "check the port's MSP setting and its baud rate", "src/main/msp/msp.c",
+                ),
+            )  # fmt: skip
         return board.findings(self.follow, self._unfit(self._clock.now()), self._watchdog is not None)
 
     def engage(self) -> None:
         """Offer to fly: the pilot's override switch engages. Raises InputError for what speaks against it."""
         findings = self.preflight()
-        if findings is None:
+        if findings is None or self._board.rates is None:
             raise InputError("engage: Betaflight's settings are still being read")
         bad = [f for f in findings if not f.ok and f.what not in self.config.allow_unsafe]
         if bad:
@@ -212,40 +186,20 @@ class BetaflightLink:
     # --- a turn -----------------------------------------------------------------------------------------
 
     def _turn(self, now: float) -> None:
-        for piece in self._transport.read():
-            for reply in self._parser.feed(piece):
-                self._heard, self._received = now, self._received + 1
-                if reply.command == self._open:
-                    self._open = None
-                known = self._board.identity is not None
-                self._board.take(reply, now)
-                if not known and self._board.identity is not None:
-                    self._tell(LinkEventKind.CONNECTED, str(self._board.identity))
-        self._ask(now)
+        known = self._board.identity is not None
+        self._dialogue.listen(now)
+        if not known and self._board.identity is not None:
+            self._tell(LinkEventKind.CONNECTED, str(self._board.identity))
+        self._dialogue.work(now)
         self._add_up(now)
-        self._probe(now)
+        if self._authority is Authority.NONE:
+            self._dialogue.probe(now)
         self._watch(now)
-
-    def _ask(self, now: float) -> None:
-        """The sticks that wait, or the most overdue question, where nothing is open."""
-        if self._open is not None and now - self._asked < UNANSWERED:
-            return
-        if self._pending is not None:
-            self._open, self._asked = msp.SET_RAW_RC, now
-            self._write(msp.encode_channels(self._pending))
-            self._pending = None
-            return
-        due = {c: t for c, t in self._due.items() if not (c in _ONCE and c in self._board.told)}
-        command = min(due, key=due.__getitem__)
-        if due[command] <= now:
-            self._due[command] = now + _PERIODS.get(command, RETRY)
-            self._open, self._asked = command, now
-            self._write(msp.encode(command))
 
     def _watch(self, now: float) -> None:
         board, authority = self._board, self._authority
         overridden, armed = board.active(msp.BOX_MSP_OVERRIDE), board.active(msp.BOX_ARM)
-        lost = now - self._heard > self.config.link_lost_after
+        lost = now - self._dialogue.heard > self.config.link_lost_after
         if lost != self._lost:
             self._lost = lost
             kind = LinkEventKind.LINK_LOST if lost else LinkEventKind.LINK_BACK
@@ -297,14 +251,13 @@ class BetaflightLink:
             return
         self._frame_time = now
         demand = self._demand(now, dt)
-        assert self._board.rates is not None  # no engagement without them
+        assert self._board.rates is not None  # `engage` saw to it
         channels = self._sticks.channels(demand, self._board.rates)
         watching = self._authority is not Authority.OFFERED
         if self._watchdog is not None:
             sinking = round(msp.LOW + (msp.HIGH - msp.LOW) * SINKING * self._loop.hover)
             self._watchdog.beat(msp.LOW if self._landed else sinking, watching)
-        self._pending = channels
-        self._ask(now)
+        self._dialogue.stick(channels, now)
 
     def _demand(self, now: float, dt: float) -> Demand:
         if self._landed:
@@ -360,22 +313,6 @@ class BetaflightLink:
             self._position[1] += step * (forward * math.sin(yaw) + left * math.cos(yaw))
         self._position_time = motion.time
 
-    def _probe(self, now: float) -> None:
-        """On the ground, disarmed and overridden: find out which channels follow."""
-        board = self._board
-        safe = not board.active(msp.BOX_ARM) and board.active(msp.BOX_MSP_OVERRIDE) and board.flags_known
-        if self.follow is not None or not safe:
-            return
-        if self._probe_turn:
-            if board.channels_time - self._frame_time < PROBE_SETTLES:
-                return
-            self._probed.append((probe(self._probe_turn), board.channels))
-        if len(self._probed) == 4:
-            self.follow = followers(self._probed)
-            return
-        self._frame_time, self._probe_turn = now, self._probe_turn + 1
-        self._pending = probe(self._probe_turn)
-
     def _hand_over(self, to: Authority, kind: LinkEventKind, cause: str) -> None:
         if self._authority in (Authority.NONE, Authority.ENDED, to):
             return
@@ -391,9 +328,6 @@ class BetaflightLink:
         if authority is Authority.OFFERED:
             self._landed, self._still_since = False, None
         self._tell(kind, cause)
-
-    def _write(self, data: bytes) -> None:
-        self._sent += self._transport.write(data)
 
     def _tell(self, kind: LinkEventKind, cause: str) -> None:
         self._events.append(LinkEvent(self._clock.now(), kind, cause))

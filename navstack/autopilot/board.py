@@ -12,7 +12,7 @@ from navstack.autopilot.sticks import STICKS
 from navstack.contract import Quaternion, Vector3, VehicleState
 
 if TYPE_CHECKING:
-    from navstack.autopilot.betaflight import Motion
+    from navstack.autopilot.motion import Motion
 
 SLOWEST_FAILSAFE = 1.5  # s
 _NAMES = {

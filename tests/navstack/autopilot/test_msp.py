@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from navstack.autopilot import msp
-from navstack.autopilot.betaflight import BetaflightLink, Motion
+from navstack.autopilot.betaflight import BetaflightLink
 from navstack.autopilot.board import Board
 from navstack.autopilot.link import Authority
+from navstack.autopilot.motion import Motion
 from navstack.autopilot.sticks import Sticks, as_read, followers, probe
 from navstack.autopilot.velocity_loop import Demand
 from navstack.contract import VelocityCommand

@@ -1,0 +1,98 @@
+"""The conversation with a Betaflight board: one open request at a time, and the probing of the mask.
+
+Betaflight takes one request at a time, at most 100 a second (src/main/fc/tasks.c, its serial task; 56 were
+measured in its simulator), and what comes faster waits in a queue that only grows.
+"""
+
+from __future__ import annotations
+
+import math
+
+from navstack.autopilot import msp
+from navstack.autopilot.board import Board
+from navstack.autopilot.sticks import followers, probe
+from navstack.autopilot.transport import Transport
+
+PERIODS = {  # command -> s between requests
+    msp.ATTITUDE: 0.08, msp.STATUS: 0.2, msp.RC: 0.4, msp.RAW_IMU: 0.5, msp.ANALOG: 1.0,
+}  # fmt: skip
+ONCE = (msp.FC_VARIANT, msp.FC_VERSION, msp.BOXIDS, msp.MODE_RANGES, msp.FAILSAFE_CONFIG, msp.RC_TUNING)
+RETRY = 0.5  # s
+UNANSWERED = 0.3  # s after which the next request is made
+PROBE_SETTLES = 0.1  # s from sending channels to reading them back
+PROBES = 4
+
+
+class Dialogue:
+    """Asks, listens, and sends channels. Never waits."""
+
+    def __init__(self, transport: Transport, now: float) -> None:
+        self.board = Board()
+        self.heard = now  # s
+        self.received = self.sent = 0
+        self.follow: set[int] | None = None  # channels that the override moves; None until probed
+        self._transport, self._parser = transport, msp.Parser()
+        self._due = dict.fromkeys((*ONCE, *PERIODS), -math.inf)
+        self._open: int | None = None  # the request that waits for its answer
+        self._asked = -math.inf
+        self._pending: tuple[int, ...] | None = None  # channels to send next
+        self._probe_turn, self._probe_time = 0, -math.inf
+        self._probed: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    @property
+    def corrupted(self) -> int:
+        """Pieces of the stream that were no answer."""
+        return self._parser.corrupted
+
+    @property
+    def untold(self) -> list[int]:
+        """The settings that the board has not told yet."""
+        return [command for command in ONCE if command not in self.board.told]
+
+    def listen(self, now: float) -> None:
+        """Take what has arrived."""
+        for piece in self._transport.read():
+            for reply in self._parser.feed(piece):
+                self.heard, self.received = now, self.received + 1
+                if reply.command == self._open:
+                    self._open = None
+                self.board.take(reply, now)
+
+    def work(self, now: float) -> None:
+        """Make the next request, where none is open: channels that wait, else the most overdue question."""
+        if self._open is not None and now - self._asked < UNANSWERED:
+            return
+        if self._pending is not None:
+            self._request(msp.SET_RAW_RC, msp.encode_channels(self._pending), now)
+            self._pending = None
+            return
+        due = {c: t for c, t in self._due.items() if not (c in ONCE and c in self.board.told)}
+        command = min(due, key=due.__getitem__)
+        if due[command] <= now:
+            self._due[command] = now + PERIODS.get(command, RETRY)
+            self._request(command, msp.encode(command), now)
+
+    def stick(self, channels: tuple[int, ...], now: float) -> None:
+        """Send these channels as soon as the open request is answered; newer ones take their place."""
+        self._pending = channels
+        self.work(now)
+
+    def probe(self, now: float) -> None:
+        """On the ground, disarmed and overridden: find out which channels follow."""
+        board = self.board
+        safe = not board.active(msp.BOX_ARM) and board.active(msp.BOX_MSP_OVERRIDE) and board.flags_known
+        if self.follow is not None or not safe:
+            return
+        if self._probe_turn:
+            if board.channels_time - self._probe_time < PROBE_SETTLES:
+                return
+            self._probed.append((probe(self._probe_turn), board.channels))
+        if len(self._probed) == PROBES:
+            self.follow = followers(self._probed)
+            return
+        self._probe_time, self._probe_turn = now, self._probe_turn + 1
+        self.stick(probe(self._probe_turn), now)
+
+    def _request(self, command: int, data: bytes, now: float) -> None:
+        self._open, self._asked = command, now
+        self.sent += self._transport.write(data)
