@@ -1,8 +1,8 @@
 """The autopilot's clock on the flight loop's: MAVLink's TIMESYNC (mavlink.io, "Time Synchronization").
 
 We send our time; the autopilot answers with it and its own. Taken at the middle of the round trip, the answer
-tells the offset, as truly as the two ways take equally long. The answer with the shortest round trip of the
-last few is believed.
+tells the offset, as truly as the two ways take equally long. Of the last few answers the newest is believed
+whose round trip is about as short as the shortest: clocks drift, and simulated ones do not keep pace.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import deque
 
 PERIOD = 0.5  # s between questions
 REMEMBERED = 10  # answers
+ABOUT = 0.005  # s that a round trip may be longer than the shortest
 SLOWEST = 0.5  # s: an answer after a longer round trip says nothing
 
 
@@ -55,7 +56,10 @@ class TimeSync:
     @property
     def offset(self) -> float | None:
         """s to add to the autopilot's clock for ours, or None before the first answer."""
-        return min(self._answers)[1] if self._answers else None
+        if not self._answers:
+            return None
+        shortest = min(self._answers)[0]
+        return next(offset for trip, offset in reversed(self._answers) if trip <= shortest + ABOUT)
 
     def local(self, boot_seconds: float, arrival: float) -> float:
         """When something stamped by the autopilot was true, on our clock; its arrival where that is unknown.
