@@ -116,7 +116,7 @@ def test_a_browser_shows_the_flight(tmp_path: Path) -> None:
             if flown > 150 and expert > 150:
                 break
         if folder := os.environ.get("NAVSTACK_SCREENSHOTS"):
-            time.sleep(15.0)
+            time.sleep(float(os.environ.get("NAVSTACK_WAIT", "20")))
             shown = cv2.cvtColor(browser.screenshot(session), cv2.COLOR_RGB2BGR)
             cv2.imwrite(str(Path(folder) / "view.png"), shown)
         assert flown > 150
