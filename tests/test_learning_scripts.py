@@ -28,6 +28,7 @@ def run(*words):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_memory_script_does_nothing_twice(tmp_path):
     out = tmp_path / "memory.jsonl"
     words = ("scripts/memory.py", out, "--delay", "4", "--steps", "2", "--network")

@@ -37,6 +37,8 @@ class Processes:
             int(os.environ.get("WORLD_SIZE", "1")) if torch.distributed.is_torchelastic_launched() else 1
         )
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.count > 1 else 1
+        if accelerator != "cpu":  # deterministic sums on a GPU need it (torch.use_deterministic_algorithms)
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         strategy = DDPStrategy(timeout=PATIENCE) if self.count > 1 else "auto"
         try:
             self._fabric = Fabric(

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 def run_tune(arguments: Tune) -> int:
     """Tune. Raises InputError before anything flies, or when the disk is full."""
     base = trial_config(arguments)
-    spec = StudySpec(base, tuple(sorted(set(arguments.neurons))), arguments.seed)
-    _check(arguments, spec)
+    neurons = tuple(sorted(set(arguments.neurons)))
+    _check(arguments, neurons)
+    base = fit_to_task(base)
+    spec = StudySpec(base, neurons, arguments.seed)
     folder, console = arguments.out, Console()
     open_study(folder, spec)
     cores = len(os.sched_getaffinity(0))
@@ -58,7 +60,7 @@ def trial_config(arguments: Tune) -> TrainConfig:
     """Every trial's run, but for what is tuned."""
     base = preset("quick")
     dagger = arguments.dagger_episodes
-    config = replace(
+    return replace(
         base,
         collect=replace(base.collect, env=arguments.env, seed=arguments.seed),
         network=arguments.network,
@@ -71,19 +73,18 @@ def trial_config(arguments: Tune) -> TrainConfig:
         workers=1,
         threads=arguments.threads,
     )
-    return fit_to_task(config)
 
 
-def _check(arguments: Tune, spec: StudySpec) -> None:
-    check_network(spec.base.network)
-    settings_of(spec.base.network)
+def _check(arguments: Tune, sizes: tuple[int, ...]) -> None:
+    check_network(arguments.network)
+    settings_of(arguments.network)
     if min(arguments.trials, arguments.jobs, arguments.curve_episodes, arguments.threads) < 1:
         raise InputError("--trials, --jobs, --curve-episodes and --threads must be at least 1")
-    if not spec.neurons:
+    if not sizes:
         raise InputError("--neurons needs at least one number")
-    for neurons in spec.neurons:
-        drawn = usual(spec.base.network, neurons)
-        build_variant(spec.base.network, 48, Variant(neurons, drawn.get("sparsity", 0.5)))
+    for neurons in sizes:
+        drawn = usual(arguments.network, neurons)
+        build_variant(arguments.network, 48, Variant(neurons, drawn.get("sparsity", 0.5)))
 
 
 def demonstrate(folder: Path, base: TrainConfig, workers: Workers, console: Console) -> None:
