@@ -25,6 +25,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(benchmark, "_compile_rows", list)
 
 
+@pytest.mark.slow
 def test_both_back_ends_stand_against_ncps_and_the_lstm(quick):
     rows = benchmark.bench_networks()
     budgets = [(row["what"].split(":")[0], row["against"].split("(")[0], row["budget"]) for row in rows]
@@ -64,6 +65,7 @@ def test_every_synapse_is_there_and_no_other():
     assert np.count_nonzero(wiring.sensory) < np.count_nonzero(full.sensory)
 
 
+@pytest.mark.slow
 def test_the_training_benchmark_counts_frames_shares_and_the_floor(monkeypatch):
     monkeypatch.setattr(training, "REPEATS", 1)
     monkeypatch.setattr(training, "FRAMES", 4)

@@ -22,6 +22,7 @@ class Table(NamedTuple):
     rows: NDArray[np.int64]  # (U + 1,) the entries of neuron i are rows[i] to rows[i + 1], padded to UNROLL
     layers: NDArray[np.int64]  # where layers begin, and the number of neurons
     places: Tensor  # (weights,) where each weight of the cell stands in (E, 4)
+    weights: Tensor  # (4 E,) which weight stands there; one past the last where none does
 
 
 def cfc_table(masks: NDArray[np.bool_], layers: tuple[int, ...]) -> Table:
@@ -39,7 +40,11 @@ def cfc_table(masks: NDArray[np.bool_], layers: tuple[int, ...]) -> Table:
         rows.append(len(columns))
     head, neuron, source = np.nonzero(masks)
     places = torch.from_numpy(entry_of[neuron, source] * HEADS + head)
-    return Table(np.array(columns, np.int32), np.array(rows, np.int64), ends.astype(np.int64), places)
+    weights = torch.full((len(columns) * HEADS,), len(places))
+    weights[places] = torch.arange(len(places))
+    return Table(
+        np.array(columns, np.int32), np.array(rows, np.int64), ends.astype(np.int64), places, weights
+    )
 
 
 class CompiledCfC(torch.autograd.Function):
@@ -65,8 +70,7 @@ class CompiledCfC(torch.autograd.Function):
         with alone() as threads:
             check_single(x, state, dt, weight, bias)
             batch, steps, _ = x.shape
-            weights = torch.zeros(len(table.columns) * HEADS)
-            weights[table.places] = weight
+            weights = torch.cat([weight, weight.new_zeros(1)]).index_select(0, table.weights)
             inputs, elapsed = chunked(x), chunked(dt[..., None])[:, :, 0]
             chunks, neurons = len(inputs), bias.shape[1]
             states = torch.empty(chunks, steps + 1, neurons, LANES)
@@ -77,10 +81,10 @@ class CompiledCfC(torch.autograd.Function):
             share(kernels.forward, chunks, threads, *arrays, table.columns, table.rows, *more)
             ctx.save_for_backward(*arrays, states, kept, lengths)  # type: ignore[arg-type]
             ctx.table, ctx.batch = table, batch  # type: ignore[attr-defined]
-            every = unchunked(states, batch)
-            final = every[:, -1] if lengths is None else every[torch.arange(batch), lengths]
-            last_layer = neurons - int(table.layers[-2])
-            return every[:, 1:, neurons - last_layer :].contiguous(), final.contiguous()
+            outputs = unchunked(states[:, 1:, int(table.layers[-2]) :], batch)
+            if lengths is None:
+                return outputs, unchunked(states[:, -1:], batch)[:, 0]
+            return outputs, unchunked(states, batch)[torch.arange(batch), lengths]
 
     @staticmethod
     @once_differentiable
@@ -91,25 +95,28 @@ class CompiledCfC(torch.autograd.Function):
             table, batch = ctx.table, ctx.batch  # type: ignore[attr-defined]
             chunks, steps = inputs.shape[:2]
             neurons = states.shape[2]
-            outer = torch.zeros(batch, steps + 1, neurons)
-            outer[:, 1:, neurons - grad_outputs.shape[2] :] = grad_outputs
-            outer[torch.arange(batch), steps if lengths is None else lengths] += grad_final
+            outer = torch.zeros(chunks, steps + 1, neurons, LANES)
+            outer[:, 1:, neurons - grad_outputs.shape[2] :] = chunked(grad_outputs)
+            row = torch.arange(batch)
+            end = torch.full_like(row, steps) if lengths is None else lengths
+            outer[row // LANES, end, :, row % LANES] += grad_final
             by_products = torch.empty(chunks, steps, HEADS, neurons, LANES)
             by_x, by_state = torch.empty_like(inputs), torch.empty(chunks, neurons, LANES)
             lists, found = (table.columns, table.rows), (by_products, by_x, by_state)
-            given = (elapsed, weights, *lists, table.layers, kept, chunked(outer))
+            given = (elapsed, weights, *lists, table.layers, kept, outer)
             share(kernels.backward, chunks, threads, *given, *found)
-            by_row = by_products.permute(2, 3, 0, 1, 4).flatten(2)  # (4, U, N), N = chunks * steps * LANES
             sources = torch.cat([part.transpose(1, 2).transpose(0, 1).flatten(1)
                                  for part in (inputs, states[:, 1:], states[:, :-1])])  # fmt: skip
-            by_weights = torch.zeros_like(weights)
-            share(kernels.weight_gradient, neurons, threads, by_row, sources, *lists, by_weights)
+            by_weights, by_bias = torch.zeros_like(weights), torch.empty(HEADS, neurons)
+            share(
+                kernels.weight_gradient, neurons, threads, by_products, sources, *lists, by_weights, by_bias
+            )
             return (
                 unchunked(by_x, batch),
                 unchunked(by_state[:, None], batch)[:, 0],
                 None,
-                by_weights.flatten()[table.places],
-                by_row.sum(2),
+                by_weights.flatten().index_select(0, table.places),
+                by_bias,
                 None,
                 None,
             )

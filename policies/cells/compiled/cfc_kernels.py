@@ -115,11 +115,27 @@ def backward(
 
 @njit(nogil=True, **OPTIONS)
 def weight_gradient(
-    begin: int, end: int, gradient: Array, sources: Array, columns: Array, rows: Array, by_weights: Array
-) -> None:
-    """Neurons begin to end: gradient (4, U, N) and sources (I + 2 U, N) to that of their entries (E, 4)."""
+    begin: int, end: int, by_products: Array, sources: Array, columns: Array, rows: Array, by_weights: Array,
+    by_bias: Array,
+) -> None:  # fmt: skip
+    """Neurons begin to end: by_products (chunks, T, 4, U, L) and sources (I + 2 U, N) to entries and biases.
+
+    N is chunks times T times L; by_weights is (E, 4), by_bias (4, U).
+    """
+    chunks, steps = by_products.shape[:2]
+    gradient = np.empty((HEADS, sources.shape[1]), np.float32)
     for i in range(begin, end):
-        ff1, ff2, time_a, time_b = gradient[0, i], gradient[1, i], gradient[2, i], gradient[3, i]
+        for h in range(HEADS):
+            total, n = np.float32(0.0), 0
+            for chunk in range(chunks):
+                for t in range(steps):
+                    for lane in range(LANES):
+                        slope = by_products[chunk, t, h, i, lane]
+                        gradient[h, n] = slope
+                        total += slope
+                        n += 1
+            by_bias[h, i] = total
+        ff1, ff2, time_a, time_b = gradient[0], gradient[1], gradient[2], gradient[3]
         for entry in range(rows[i], rows[i + 1]):
             source = sources[columns[entry]]
             a, b, c, d = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)

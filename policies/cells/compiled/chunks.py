@@ -29,7 +29,9 @@ def check_single(*tensors: Tensor) -> None:
 def chunked(values: Tensor, filling: float = 0.0) -> Tensor:
     """(B, T, F) to (chunks, T, F, LANES), the last chunk filled up."""
     batch, steps, features = values.shape
-    filled = torch.nn.functional.pad(values.detach(), (0, 0, 0, 0, 0, -batch % LANES), value=filling)
+    filled = values.detach()
+    if batch % LANES:
+        filled = torch.nn.functional.pad(filled, (0, 0, 0, 0, 0, -batch % LANES), value=filling)
     return filled.view(-1, LANES, steps, features).permute(0, 2, 3, 1).contiguous()
 
 

@@ -6,7 +6,7 @@ import torch
 from navstack.errors import InputError
 from navstack.policies.cells.cell import check_size
 from navstack.policies.cells.lstm import LstmCore
-from navstack.policies.cores import CORES, cfc_preset
+from navstack.policies.cores import CORES, sized_ncp
 
 INPUTS = 48
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -109,6 +109,7 @@ def test_the_same_seed_gives_the_same_weights(name):
     assert all(torch.equal(drawn[0][key], drawn[1][key]) for key in drawn[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORES)
 @pytest.mark.parametrize("inputs", [16, 64])
 def test_the_size_is_kept_for_other_numbers_of_features(name, inputs):
@@ -133,5 +134,5 @@ def test_lengths_that_cannot_be_are_refused(cores, lengths, message):
 def test_a_core_of_another_size_is_refused():
     with pytest.raises(InputError, match="with 48 inputs; it must have 18,000 to 22,000"):
         check_size(LstmCore(INPUTS, 20, 4))
-    with pytest.raises(InputError, match="no core of 20,000 effective parameters has 1100 inputs"):
-        cfc_preset(1100)
+    with pytest.raises(InputError, match="no core of 20,000 effective parameters has 3 inputs"):
+        sized_ncp(3, lambda _: 10**6)
