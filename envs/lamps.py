@@ -58,7 +58,7 @@ class Lamplight:
         """
         night = (*_night(scene.light), 1.0)
         if not scene.lamps and scene.shining is None:
-            cv2.multiply(rgba, night, dst=rgba, dtype=cv2.CV_8U)
+            cv2.multiply(rgba, np.array(night), dst=rgba, dtype=cv2.CV_8U)
             return
         share = np.empty((self._rays.shape[0], 4), dtype=np.float32)
         share[:] = night
