@@ -19,6 +19,7 @@ from navstack.telemetry import LinkFacts, Note, Record
 CONNECT_WITHIN = 30.0  # s
 LOOK_EVERY = 0.2  # s between two looks at the link for page and log
 OFFER_EVERY = 2.0  # s between two offers to fly
+REFUSED_FOR = 3.0  # s that a refusal must last to end the flight before it began
 HAND_OVER_WITHIN = 3.0  # s that a stop waits for the autopilot to confirm its hold
 GRAVE = {
     LinkEventKind.ENDED, LinkEventKind.HOLD, LinkEventKind.LAND, LinkEventKind.RETURN, LinkEventKind.REFUSED,
@@ -186,17 +187,33 @@ class Mission:
 
     def begin(self) -> None:
         """Take off, or offer to fly. Raises InputError as `run` does."""
-        if not self.options.dry and self._low_battery():
-            raise InputError(self._low_battery())
-        if self.options.takeoff is not None and not self.options.dry:
-            self.link.takeoff(self.options.takeoff)
-            self._taking_off = True
-        elif self.options.dry:
+        if self.options.dry:
             self.vehicle.engaged = True
             self._begin()
+            return
+        if self._low_battery():
+            raise InputError(self._low_battery())
+        height = self.options.takeoff
+        if height is not None:
+            self._insist(lambda: self.link.takeoff(height))
+            self._taking_off = True
         else:
             self._airborne = True
-            self._offer(first=True)
+            self._insist(self.link.engage)
+
+    def _insist(self, ask: Callable[[], None]) -> None:
+        """Ask; what is refused for a moment only (an attitude that is late) is asked for again."""
+        deadline = self.clock.now() + REFUSED_FOR
+        while True:
+            try:
+                ask()
+            except InputError:
+                if self.clock.now() > deadline:
+                    raise
+                self._turn()
+            else:
+                self._offered = self.clock.now()
+                return
 
     def turn(self) -> Tick:
         """One turn of the loop, and what it means for the flight."""
@@ -271,7 +288,7 @@ class Mission:
                 self.summary.outcome = "the take-off was ended by somebody else"
             elif self._airborne:
                 self._taking_off = False
-                self._offer(first=True)
+                self._insist(self.link.engage)
             return
         if self._ended is not None:
             if self._landed or (status.mode is not None and not status.mode.armed):
@@ -290,7 +307,7 @@ class Mission:
                     self._reset = now
                     self.loop.engage(self._ground(status))
             else:
-                self._offer(first=False)
+                self._offer()
         elif status.authority is Authority.OFFERED and tick.demand > Demand.FLY:
             self.link.release("the guard would not let it fly")
 
@@ -306,14 +323,12 @@ class Mission:
             return ""
         return f"the battery is at {100 * charge:.0f}%; the guard holds below {100 * least:.0f}%"
 
-    def _offer(self, first: bool) -> None:
-        """Offer to fly. Raises InputError where the link refuses the first time."""
+    def _offer(self) -> None:
+        """Offer to fly again; a refusal is noted."""
         self._offered = self.clock.now()
         try:
             self.link.engage()
         except InputError as error:
-            if first:
-                raise
             self._note("mission", f"not offered: {error}", warning=True)
 
     def _time_is_over(self, now: float) -> bool:
