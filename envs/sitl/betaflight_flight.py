@@ -21,6 +21,10 @@ GRACE_SECONDS = 7.0  # s after the start in which it does not arm (src/main/fc/c
 ARM_SECONDS = 3.0
 ENGAGE_SECONDS = 10.0
 THROTTLE = 2  # channel
+LATE = 10  # physics steps behind real time in one flight, and
+SLOW = (
+    0.1  # s that sticks waited for the firmware's answer (13 ms as a rule): beyond, the machine was too busy
+)
 
 
 @dataclass(slots=True)
@@ -77,6 +81,8 @@ class FirmwareFlight:
         if not self.link.status().authority.flies:
             raise InputError(f"not engaged: {self.events[-1].cause}")
         self.frames.clear()
+        self.body.late = 0
+        self.link.reset_slowest()
         self.body.begin_task()
 
     def _until(self, condition: object, seconds: float, otherwise: str) -> None:
@@ -87,6 +93,15 @@ class FirmwareFlight:
                 causes = "; ".join(event.cause for event in self.events)
                 raise InputError(f"{otherwise} within {seconds:g} s ({causes})")
             self.body.fly(0.05)
+
+    @property
+    def void(self) -> str:
+        """Why the flight says nothing because the machine was too busy for it; empty where it was not."""
+        if self.body.late > LATE:
+            return f"{self.body.late} physics steps came late"
+        if self.link.slowest > SLOW:
+            return f"sticks waited {self.link.slowest:.2f} s for the firmware"
+        return ""
 
     @property
     def finished(self) -> bool:

@@ -84,6 +84,15 @@ class BetaflightLink:
         """Channels that the override moves, as MSP_RC counts them; None until probed."""
         return self._dialogue.follow
 
+    @property
+    def slowest(self) -> float:
+        """The longest (s) that sticks waited for their answer since the last reset of this figure."""
+        return self._dialogue.slowest
+
+    def reset_slowest(self) -> None:
+        """Measure the longest wait from now on."""
+        self._dialogue.slowest = 0.0
+
     # --- AutopilotLink ----------------------------------------------------------------------------------
 
     def poll(self) -> tuple[LinkEvent, ...]:

@@ -30,6 +30,9 @@ class Dialogue:
         self.board = Board()
         self.heard = now  # s
         self.received = self.sent = 0
+        self.slowest = (
+            0.0  # s, the longest that sticks waited for their answer; who starts a measurement zeroes it
+        )
         self.follow: set[int] | None = None  # channels that the override moves; None until probed
         self._transport, self._parser = transport, msp.Parser()
         self._due = dict.fromkeys((*ONCE, *PERIODS), -math.inf)
@@ -56,12 +59,16 @@ class Dialogue:
                 self.heard, self.received = now, self.received + 1
                 if reply.command == self._open:
                     self._open = None
+                    if reply.command == msp.SET_RAW_RC:
+                        self.slowest = max(self.slowest, now - self._asked)
                 self.board.take(reply, now)
 
     def work(self, now: float) -> None:
         """Make the next request, where none is open: channels that wait, else the most overdue question."""
-        if self._open is not None and now - self._asked < UNANSWERED:
-            return
+        if self._open is not None:
+            if now - self._asked < UNANSWERED:
+                return
+            self.slowest = max(self.slowest, now - self._asked)
         if self._pending is not None:
             self._request(msp.SET_RAW_RC, msp.encode_channels(self._pending), now)
             self._pending = None
