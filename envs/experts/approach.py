@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from navstack.contract import Vector3, VehicleState, VelocityCommand
 
 STAND_OFF = 3.3  # m: the success set is 2.2 to 4.2, and too close is the worse mistake
+HEIGHT = 1.75  # m: near the middle of 1.2 to 2.4, and a target stays in view to its foot
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class ApproachExpert:
 
     target_enu: Vector3  # m
     stand_off: float = STAND_OFF  # m, horizontal
-    height: float = 1.75  # m: near the middle of 1.2 to 2.4, and a target stays in view to its foot
+    height: float = HEIGHT  # m
     cruise: float = 1.6  # m/s
     climb: float = 0.8  # m/s
     turn: float = 1.0  # rad/s

@@ -10,9 +10,10 @@ between 2.2 and 4.2 m, height above the ground between 1.2 and 2.4 m, bearing wi
 
 `distance`, from 1 (the default) to 3, multiplies the start distance: the range test of Chahine et al. 2023. A
 target then shows as few as 4 / `distance` pixels, so targets grow by `scale`, which is 1 at 1, 1.82 at 2 and
-2.74 at 3: every start shows at least 4 pixels of the target's height. A camera tells size from distance by
-size alone, so the band of success distances grows by the same factor. `scale_targets=False` leaves targets
-and band as they are, to show where the resolution ends.
+2.74 at 3: every start shows at least 4 pixels of the target's height. A single camera knows no scale: it
+sees a larger target from further away and higher up as the same picture, so the bands of distance and of
+height grow by the same factor. `scale_targets=False` leaves targets and bands as they are, to show where the
+resolution ends.
 
 `difficulty` from 0 to 1 widens the start: at 0 every flight begins at the shortest distance with the target
 dead ahead, at 1 (the default) over the whole range above.
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from navstack.contract import CameraSpec, Vector3
-from navstack.envs.experts.approach import STAND_OFF, ApproachExpert
+from navstack.envs.experts.approach import HEIGHT, STAND_OFF, ApproachExpert
 from navstack.envs.tasks.base import Roles, Scenario
 from navstack.envs.tasks.parameters import check_range
 from navstack.envs.worlds.build import TARGET_HEIGHT, TARGET_VARIATION, sample_target
@@ -60,7 +61,7 @@ class StationJudge:
 
     target_enu: Vector3  # m
     time_limit: float  # s
-    scale: float = 1.0  # of the target, and with it of the band of distances
+    scale: float = 1.0  # of the target, and with it of the bands of distance and height
     hold: float = SUCCESS_TIME  # s
     inside_since: float | None = None  # s
 
@@ -78,7 +79,7 @@ class StationJudge:
         """Metres outside the middle of the success set."""
         east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
         return abs(math.hypot(east, north) - self.scale * sum(SUCCESS_DISTANCE) / 2.0) + abs(
-            position[2] - sum(SUCCESS_HEIGHT) / 2.0
+            position[2] - self.scale * sum(SUCCESS_HEIGHT) / 2.0
         )
 
     def report(self) -> dict[str, float]:
@@ -89,7 +90,7 @@ class StationJudge:
         vx, vy, vz = velocity
         if vx * vx + vy * vy + vz * vz >= SUCCESS_SPEED**2:
             return False
-        if not SUCCESS_HEIGHT[0] <= position[2] <= SUCCESS_HEIGHT[1]:
+        if not SUCCESS_HEIGHT[0] <= position[2] / self.scale <= SUCCESS_HEIGHT[1]:
             return False
         east, north = self.target_enu[0] - position[0], self.target_enu[1] - position[1]
         if not SUCCESS_DISTANCE[0] <= math.hypot(east, north) / self.scale <= SUCCESS_DISTANCE[1]:
@@ -198,5 +199,5 @@ class FlyToTarget:
         target, scale = scenario.target_enu, self.scale
         return Roles(
             StationJudge(target, scenario.time_limit, scale),
-            ApproachExpert(target, stand_off=scale * STAND_OFF),
+            ApproachExpert(target, stand_off=scale * STAND_OFF, height=scale * HEIGHT),
         )

@@ -102,7 +102,7 @@ def test_the_range_test_begins_further_away_with_targets_as_large_in_the_picture
     assert corridor.radius >= 0.6 * target.size + 0.5
 
 
-def test_distance_band_and_pilot_grow_with_the_target():
+def test_bands_and_pilot_grow_with_the_target():
     task = FlyToTarget(distance=3.0)
     assert task.scale == pytest.approx(2.736, abs=1e-3)
     assert FlyToTarget(distance=2.0).scale == pytest.approx(1.824, abs=1e-3)
@@ -111,12 +111,13 @@ def test_distance_band_and_pilot_grow_with_the_target():
     judge = task.roles(scenario).judge
     x, y, _ = scenario.target_enu
 
-    def won(distance):
+    def won(distance, height):
         judge.inside_since = None
-        outcomes = [judge.update(t, (x - distance, y, 1.7), (0.0, 0.0, 0.0), 0.0) for t in (0.0, 2.0)]
+        outcomes = [judge.update(t, (x - distance, y, height), (0.0, 0.0, 0.0), 0.0) for t in (0.0, 2.0)]
         return outcomes[-1] == SUCCESS
 
-    assert [won(d) for d in (5.9, 6.1, 9.0, 11.4, 11.6)] == [False, True, True, True, False]
+    assert [won(d, 4.7) for d in (5.9, 6.1, 9.0, 11.4, 11.6)] == [False, True, True, True, False]
+    assert [won(9.0, h) for h in (3.2, 3.4, 6.5, 6.6)] == [False, True, True, False]
 
 
 @pytest.mark.parametrize("distance", [0.9, 3.1, -1.0])
