@@ -48,9 +48,10 @@ class Synapses(NamedTuple):
 
     def currents(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """Of sources (B, n): sums of w s erev and of w s, into each neuron (B, U)."""
-        activity = torch.sigmoid(self.sigma * (v[:, self.sources] - self.mu))
+        heard = v.index_select(1, self.sources.flatten()).unflatten(1, self.sources.shape)
+        activity = torch.sigmoid(self.sigma * (heard - self.mu))
         sums = torch.stack([(activity * self.driven).sum(2), (activity * self.weight).sum(2)])
-        driving, conducting = nn.functional.pad(sums, (0, 1))[:, :, self.place]
+        driving, conducting = nn.functional.pad(sums, (0, 1)).index_select(2, self.place)
         return driving, conducting
 
 
