@@ -14,6 +14,7 @@ from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
 
 RETURN_SPEED = 0.5  # m/s, from outside back in
 PROGRESS = 0.05  # m, that count as coming back
+CREST = 0.02  # m kept below the ceiling besides: who reverses while climbing turns later than one who brakes
 
 
 class WithinBoundaries:
@@ -55,7 +56,7 @@ class WithinBoundaries:
         if below < 0.0 or above < 0.0:
             inward = 1.0 if below < 0.0 else -1.0
             return inward * min(RETURN_SPEED, max(0.2, inward * up)), "return"
-        limited = max(-self.stopping.allowed(below), min(self.stopping.allowed(above), up))
+        limited = max(-self.stopping.allowed(below), min(self.stopping.allowed(above - CREST), up))
         return limited, "" if limited == up else "slow"
 
     def _horizontal(self, command: VelocityCommand, moment: Moment) -> tuple[float, float, str]:
