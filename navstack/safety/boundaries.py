@@ -14,7 +14,6 @@ from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
 
 RETURN_SPEED = 0.5  # m/s, from outside back in
 PROGRESS = 0.05  # m, that count as coming back
-CREST = 0.02  # m kept below the ceiling besides: who reverses while climbing turns later than one who brakes
 
 
 class WithinBoundaries:
@@ -55,9 +54,13 @@ class WithinBoundaries:
         below, above = moment.clearance - self.config.floor, self.config.ceiling - moment.height
         if below < 0.0 or above < 0.0:
             inward = 1.0 if below < 0.0 else -1.0
-            return inward * min(RETURN_SPEED, max(0.2, inward * up)), "return"
-        limited = max(-self.stopping.allowed(below), min(self.stopping.allowed(above - CREST), up))
+            return inward * self._return_speed(inward * up), "return"
+        limited = max(-self.stopping.allowed(below), min(self.stopping.allowed(above), up))
         return limited, "" if limited == up else "slow"
+
+    def _return_speed(self, wanted: float) -> float:
+        """Speed (m/s) of the way back in: what is wanted, but faster than the wind that was stated."""
+        return min(RETURN_SPEED, max(0.2 + self.config.drift, wanted))
 
     def _horizontal(self, command: VelocityCommand, moment: Moment) -> tuple[float, float, str]:
         yaw, (x, y, _) = moment.state.yaw, moment.state.position_enu
@@ -66,7 +69,7 @@ class WithinBoundaries:
         dx, dy = x - moment.home[0], y - moment.home[1]
         room, ox, oy = self.fence.room(dx, dy)
         if room < 0.0:
-            inward = min(RETURN_SPEED, max(0.2, -(east * ox + north * oy)))
+            inward = self._return_speed(-(east * ox + north * oy))
             return -inward * ox, -inward * oy, "return"
         limited = self.fence.limit(east, north, dx, dy, self.stopping)
         return *limited, "" if limited == (east, north) else "slow"

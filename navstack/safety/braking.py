@@ -36,18 +36,16 @@ class EmergencyBraking:
         vertical, out = self._vertical(moment), self._horizontal(moment)
         if not vertical and out is None:
             return command, ""
-        drift = (
-            self.config.drift
-        )  # an axis that need not brake only resists the wind: braking needs the thrust
+        drift = self.config.drift
+        # An axis that need not brake leaves the thrust to the one that must: up only resists the wind, and a
+        # vehicle that flies sideways keeps its speed, because stopping that would take thrust as well.
         up = max(0.0, vertical * command.up) * vertical if vertical else max(-drift, min(drift, command.up))
-        if out is None:
-            share = min(1.0, drift / max(1e-9, math.hypot(command.forward, command.left)))
-            forward, left = share * command.forward, share * command.left
-        else:
+        forward, left = self._held(moment)
+        if out is not None:
             ox = out[0] * math.cos(yaw) + out[1] * math.sin(yaw)
             oy = out[1] * math.cos(yaw) - out[0] * math.sin(yaw)
-            inward = min(0.0, command.forward * ox + command.left * oy)
-            forward, left = inward * ox, inward * oy
+            turned = min(0.0, command.forward * ox + command.left * oy) - (forward * ox + left * oy)
+            forward, left = forward + turned * ox, left + turned * oy
         before, most = moment.previous, self.config.emergency * moment.step
         change = (forward - before.forward, left - before.left)
         share = min(1.0, most / max(1e-9, math.hypot(*change)))
@@ -59,6 +57,14 @@ class EmergencyBraking:
                 command.yaw_rate,
             )
         ), "brake"
+
+    def _held(self, moment: Moment) -> tuple[float, float]:
+        """Forward and left (m/s) as the vehicle flies now, as far as that can be stopped inside the fence."""
+        (x, y, _), (vx, vy, _) = moment.state.position_enu, moment.state.velocity_enu
+        yaw, (hx, hy, _) = moment.state.yaw, moment.home
+        east, north = self.fence.limit(vx, vy, x - hx, y - hy, self.stopping)
+        c, s = math.cos(yaw), math.sin(yaw)
+        return east * c + north * s, north * c - east * s
 
     def _vertical(self, moment: Moment) -> int:
         """The way in: 1 up from the floor, -1 down from the ceiling, 0 where nothing is near."""

@@ -63,7 +63,7 @@ class Stopping:
     def too_fast(self, speed: float, distance: float) -> bool:
         """Whether the vehicle itself must brake now, its lag counted but no reserve."""
         way = speed * self.lag + speed * speed / (2.0 * self.braking)
-        return speed > 0.1 and way > distance
+        return speed > 0.0 and way > distance
 
 
 class Fence(Protocol):

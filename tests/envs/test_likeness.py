@@ -17,12 +17,13 @@ def test_two_points_lie_as_far_apart_as_the_energy_distance_says() -> None:
     assert distance(np.zeros((5, 1)), np.full((7, 1), 3.0)) == pytest.approx(math.sqrt(6.0))
 
 
-@given(st.integers(0, 2**32), st.floats(2.0, 5.0))
+@given(st.integers(0, 2**32), st.floats(0.5, 5.0))
 def test_shifted_samples_are_apart_and_halves_of_one_are_not(seed: int, shift: float) -> None:
+    """The farther a sample is shifted from itself, the farther apart: E|X - X' - s| is convex and even."""
     rng = np.random.default_rng(seed)
     first, second = rng.standard_normal((2, 60, 4))
-    assert distance(first, second + 2.0 * shift) > distance(first, second + shift) > distance(first, second)
-    assert distance(first, second) < 0.5
+    assert distance(first, first + 2.0 * shift) > distance(first, first + shift) > distance(first, first)
+    assert distance(first, second) < 0.5 < distance(first, second + 2.0 * (1.0 + shift))
 
 
 def test_the_spread_of_a_unit_step_is_one() -> None:
