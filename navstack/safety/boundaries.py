@@ -7,12 +7,14 @@ a stops in time; see `navstack.safety.fence.Stopping`.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from navstack.contract import ZERO_COMMAND, VelocityCommand
 from navstack.safety.fence import Stopping, fence_for
 from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
 
 RETURN_SPEED = 0.5  # m/s, from outside back in
+BENDS = 4  # of a velocity along a boundary, at most
 PROGRESS = 0.05  # m, that count as coming back
 
 
@@ -41,13 +43,17 @@ class WithinBoundaries:
         east, north, horizontal = self._horizontal(command, moment)
         if not (vertical or horizontal):
             return command, ""
-        yaw = moment.state.yaw
-        forward = east * math.cos(yaw) + north * math.sin(yaw)
-        left = north * math.cos(yaw) - east * math.sin(yaw)
-        # Bending a velocity turns speed from one axis into another, which may have a lower limit.
         limits, words = self.config.limits, (vertical, horizontal)
-        share = min(1.0, limits.forward / max(abs(forward), 1e-9), limits.left / max(abs(left), 1e-9))
-        bent = VelocityCommand(share * forward, share * left, up, command.yaw_rate)
+        forward, left = _turned(east, north, -moment.state.yaw)
+        # Bending a velocity turns speed from one axis into another, which may have a lower limit; and what is
+        # left within it may hold too little against the wind, so it is bent again.
+        for _ in range(BENDS):
+            share = min(1.0, limits.forward / max(abs(forward), 1e-9), limits.left / max(abs(left), 1e-9))
+            if share == 1.0:
+                break
+            shorter = VelocityCommand(share * forward, share * left, up, command.yaw_rate)
+            forward, left = _turned(*self._horizontal(shorter, moment)[:2], -moment.state.yaw)
+        bent = VelocityCommand(forward, left, up, command.yaw_rate)
         return limits.clamp(bent), "return" if "return" in words else "slow"
 
     def _vertical(self, up: float, moment: Moment) -> tuple[float, str]:
@@ -63,15 +69,17 @@ class WithinBoundaries:
         return min(RETURN_SPEED, max(0.2 + self.config.drift, wanted))
 
     def _horizontal(self, command: VelocityCommand, moment: Moment) -> tuple[float, float, str]:
-        yaw, (x, y, _) = moment.state.yaw, moment.state.position_enu
-        east = command.forward * math.cos(yaw) - command.left * math.sin(yaw)
-        north = command.forward * math.sin(yaw) + command.left * math.cos(yaw)
+        x, y, _ = moment.state.position_enu
+        east, north = _turned(command.forward, command.left, moment.state.yaw)
         dx, dy = x - moment.home[0], y - moment.home[1]
         room, ox, oy = self.fence.room(dx, dy)
         if room < 0.0:
             inward = self._return_speed(-(east * ox + north * oy))
             return -inward * ox, -inward * oy, "return"
-        limited = self.fence.limit(east, north, dx, dy, self.stopping)
+        # A vehicle that turns carries its velocity round with it until the next command.
+        turned = math.hypot(east, north) * abs(command.yaw_rate) * moment.step
+        stopping = replace(self.stopping, drift=self.stopping.drift + turned) if turned else self.stopping
+        limited = self.fence.limit(east, north, dx, dy, stopping)
         return *limited, "" if limited == (east, north) else "slow"
 
 
@@ -110,3 +118,9 @@ class OutsideBoundaries:
             self._least = outside if outside > 0.0 else float("inf")
         elapsed = self._lost.update(outside > 0.0 and not nearer, moment.now)
         return (command, "") if elapsed is None else (ZERO_COMMAND, "hold")
+
+
+def _turned(x: float, y: float, angle: float) -> tuple[float, float]:
+    """A vector, turned counter-clockwise by an angle (rad)."""
+    c, s = math.cos(angle), math.sin(angle)
+    return x * c - y * s, x * s + y * c
