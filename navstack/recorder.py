@@ -1,8 +1,9 @@
-"""The flight log: MCAP files that Foxglove opens, readable to the last second if the process dies.
+"""The flight log: MCAP files that Foxglove and Rerun open, readable to the last second if the process dies.
 
-Channels, all JSON: `/camera` (foxglove.CompressedImage), `/vehicle` (foxglove.PoseInFrame), `/events`
-(foxglove.Log), and of our own `/velocity` (with the body's turning rates), `/command` (the policy's, with the
-dt that it was told), `/sent` (the guard's, with what it demanded), `/latency` and `/link`. The policy's card
+Channels (`navstack/log_format.py`), all protobuf: `/camera` (foxglove.CompressedImage), `/vehicle`
+(foxglove.PoseInFrame), `/events` (foxglove.Log), and of our own `/velocity` (with the body's turning rates),
+`/command` (the policy's, with the dt that it was told), `/sent` (the guard's, with what it demanded),
+`/latency` and `/link`. The policy's card
 and the guard's configuration stand in the file's metadata. Chunks are small and end at least once a second of
 flight, so what a kill costs is bounded. A log may be bounded in size: it then goes on in further files, and
 the oldest are removed.
@@ -10,92 +11,33 @@ the oldest are removed.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
-import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from foxglove_schemas_protobuf.Pose_pb2 import Pose
+from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
+from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
+from google.protobuf.timestamp_pb2 import Timestamp
 from mcap.writer import CompressionType, Writer
+from mcap_protobuf.schema import register_schema
 
 from navstack.card import card_to_json
 from navstack.contract import PolicyCard
 from navstack.errors import InputError
 from navstack.files import disk_errors
 from navstack.flight import Tick
+from navstack.log_format import CHANNELS
 from navstack.opencv import cv2
 from navstack.safety import Demand, GuardConfig
 from navstack.telemetry import Record
 
 CHUNK_SIZE = 16 << 10  # bytes
 FLUSH_EVERY = 1.0  # s of flight
-INFO, WARNING = 2, 3  # foxglove.Log's levels
-
-_TIME = {
-    "type": "object",
-    "title": "time",
-    "properties": {
-        "sec": {"type": "integer", "minimum": 0},
-        "nsec": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
-    },
-}
-
-
-def _numbers(title: str, *names: str) -> dict[str, Any]:
-    return {"type": "object", "title": title, "properties": {name: {"type": "number"} for name in names}}
-
-
-def _schema(title: str, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "title": title, "properties": {"timestamp": _TIME, **properties}}
-
-
-_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
-_MAYBE = {"type": ["number", "null"]}
-_COMMAND = dict.fromkeys(("forward", "left", "up", "yaw_rate"), _NUMBER)
-_MOTION = dict.fromkeys(("x", "y", "z", "roll_rate", "pitch_rate", "yaw_rate"), _NUMBER)
-SCHEMAS: dict[str, dict[str, Any]] = {
-    "/camera": _schema(
-        "foxglove.CompressedImage",
-        frame_id=_TEXT,
-        data={"type": "string", "contentEncoding": "base64"},
-        format=_TEXT,
-    ),
-    "/vehicle": _schema(
-        "foxglove.PoseInFrame",
-        frame_id=_TEXT,
-        pose={
-            "type": "object",
-            "title": "foxglove.Pose",
-            "properties": {
-                "position": _numbers("foxglove.Vector3", "x", "y", "z"),
-                "orientation": _numbers("foxglove.Quaternion", "x", "y", "z", "w"),
-            },
-        },
-    ),
-    "/events": _schema(
-        "foxglove.Log",
-        level={"type": "integer"},
-        message=_TEXT,
-        name=_TEXT,
-        file=_TEXT,
-        line={"type": "integer", "minimum": 0},
-    ),
-    "/velocity": _schema(
-        "navstack.VelocityEnu", **_MOTION, height=_MAYBE,
-    ),
-    "/command": _schema("navstack.PolicyCommand", **_COMMAND, dt=_NUMBER),
-    "/sent": _schema("navstack.SentCommand", **_COMMAND, demand=_TEXT),
-    "/latency": _schema("navstack.Latency", image_to_setpoint=_NUMBER, late={"type": "boolean"}),
-    "/link": _schema(
-        "navstack.Link",
-        authority=_TEXT, mode=_TEXT, armed={"type": "boolean"}, landed={"type": ["boolean", "null"]},
-        battery=_MAYBE, voltage=_MAYBE, heartbeat_age=_MAYBE, loss=_NUMBER, round_trip=_MAYBE,
-        estimate_ok={"type": ["boolean", "null"]},
-    ),
-}  # fmt: skip
+INFO, WARNING = "INFO", "WARNING"  # foxglove.Log's levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +80,12 @@ class FlightRecorder:
             self._writer.add_metadata("policy card", {"json": card_to_json(self._card)})
             if self._guard is not None:
                 self._writer.add_metadata("guard", {"json": json.dumps(asdict(self._guard))})
-            self._channels = {topic: self._register(topic) for topic in SCHEMAS}
+            self._channels = {topic: self._register(topic) for topic in CHANNELS}
         self._flushed = float("-inf")
 
     def _register(self, topic: str) -> int:
-        schema = SCHEMAS[topic]
-        number = self._writer.register_schema(schema["title"], "jsonschema", json.dumps(schema).encode())
-        return self._writer.register_channel(topic, "json", number)
+        schema = register_schema(self._writer, CHANNELS[topic])
+        return self._writer.register_channel(topic, "protobuf", schema)
 
     def __call__(self, tick: Tick) -> None:
         """Write one turn of the loop."""
@@ -156,16 +97,16 @@ class FlightRecorder:
         with disk_errors(self.path):
             self._write_frame(tick)
             demand = "" if tick.demand is Demand.FLY else tick.demand.name.lower().replace("_", " ")
-            self._write("/sent", tick.time, {**asdict(tick.sent), "demand": demand})
+            self._write("/sent", tick.time, **asdict(tick.sent), demand=demand)
             self._write_state(tick)
-            self._write("/latency", tick.time, {"image_to_setpoint": tick.latency, "late": tick.late})
+            self._write("/latency", tick.time, image_to_setpoint=tick.latency, late=tick.late)
             for event in tick.events:
                 message = f"{event.rule}: {event.action or 'ended'}"
                 self._log(event.time, "guard", message, WARNING)
             for note in record.notes:
                 self._log(note.time, note.source, note.text, WARNING if note.warning else INFO)
             if record.link is not None:
-                self._write("/link", tick.time, asdict(record.link))
+                self._write("/link", tick.time, **asdict(record.link))
             if tick.time - self._flushed >= FLUSH_EVERY:
                 self._writer.flush()  # type: ignore[no-untyped-call]  # ends the chunk: readers find it whole
                 self._flushed = tick.time
@@ -175,32 +116,29 @@ class FlightRecorder:
         if tick.frame is None:
             return
         picture = cv2.cvtColor(tick.frame.image, cv2.COLOR_RGB2BGR)
-        encoded = base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()
-        image = {"frame_id": "camera", "data": encoded, "format": "png"}
-        self._write("/camera", tick.frame.capture_time, image)
-        self._write("/command", tick.time, {**asdict(tick.command), "dt": tick.dt or 0.0})
+        data = cv2.imencode(".png", picture)[1].tobytes()
+        self._write("/camera", tick.frame.capture_time, frame_id="camera", data=data, format="png")
+        self._write("/command", tick.time, **asdict(tick.command), dt=tick.dt or 0.0)
 
     def _write_state(self, tick: Tick) -> None:
-        (x, y, z), (a, b, c, d) = tick.state.position_enu, tick.state.orientation
-        pose = {"position": {"x": x, "y": y, "z": z}, "orientation": {"x": a, "y": b, "z": c, "w": d}}
-        self._write("/vehicle", tick.time, {"frame_id": "enu", "pose": pose})
-        rates = zip(("roll_rate", "pitch_rate", "yaw_rate"), tick.state.angular_velocity_flu, strict=True)
-        velocity = dict(zip("xyz", tick.state.velocity_enu, strict=True))
-        self._write("/velocity", tick.time, {**velocity, **dict(rates), "height": tick.state.height})
+        state, axes = tick.state, ("x", "y", "z", "w")
+        position = Vector3(**dict(zip(axes, state.position_enu, strict=False)))
+        orientation = Quaternion(**dict(zip(axes, state.orientation, strict=True)))
+        self._write(
+            "/vehicle", tick.time, frame_id="enu", pose=Pose(position=position, orientation=orientation)
+        )
+        rates = zip(("roll_rate", "pitch_rate", "yaw_rate"), state.angular_velocity_flu, strict=True)
+        velocity = dict(zip("xyz", state.velocity_enu, strict=True))
+        self._write("/velocity", tick.time, **velocity, **dict(rates), height=state.height)
 
-    def _log(self, time: float, name: str, message: str, level: int) -> None:
-        log = {"level": level, "message": message, "name": name, "file": "", "line": 0}
-        self._write("/events", time, log)
+    def _log(self, time: float, name: str, message: str, level: str) -> None:
+        self._write("/events", time, level=level, message=message, name=name)
 
-    def _write(self, topic: str, time: float, message: dict[str, Any]) -> None:
+    def _write(self, topic: str, time: float, **fields: Any) -> None:
         nanoseconds = round(1e9 * max(0.0, time))
-        sec, nsec = divmod(nanoseconds, 1_000_000_000)
-        stamped = {"timestamp": {"sec": sec, "nsec": nsec}, **message}
-        try:
-            data = json.dumps(stamped, allow_nan=False).encode()
-        except ValueError:  # JSON knows no number that is none
-            data = json.dumps(_without_nan(stamped)).encode()
-        self._writer.add_message(self._channels[topic], nanoseconds, data, nanoseconds)
+        seconds, nanos = divmod(nanoseconds, 1_000_000_000)
+        message = CHANNELS[topic](timestamp=Timestamp(seconds=seconds, nanos=nanos), **fields)
+        self._writer.add_message(self._channels[topic], nanoseconds, message.SerializeToString(), nanoseconds)
 
     def _rotate(self) -> None:
         if self._rotation is None or self._file.tell() < self._rotation.file_bytes:
@@ -225,9 +163,3 @@ class FlightRecorder:
             with disk_errors(self.path):
                 self._writer.finish()  # type: ignore[no-untyped-call]
                 self._file.close()
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,39 +7,26 @@ what an autopilot said of itself.
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from mcap.exceptions import McapError
-from mcap.reader import NonSeekingReader
-from mcap.records import Message, Metadata
-from mcap.stream_reader import StreamReader
 
 from navstack.card import card_from_json
 from navstack.commands.replay import Replay
 from navstack.contract import Frame, Limits, PolicyCard, VehicleState, VelocityCommand
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
-from navstack.opencv import cv2
+from navstack.log_format import BROKEN, COMMAND, optional, picture, read_messages, read_metadata, seconds
 from navstack.policy import OnnxPolicy
 from navstack.safety import Guard, GuardConfig, guard_for
 from navstack.safety.rule import guard_config
 from navstack.settings import guard_numbers
 
 SAME = 1e-6  # m/s, rad/s: below, two commands are the same; times in a log are whole nanoseconds
-BROKEN = (
-    OSError, McapError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error, EOFError,
-    OverflowError, RecursionError, RuntimeError, MemoryError, cv2.error,
-)  # fmt: skip
-"""What reading a file that is no flight log, or a damaged one, may raise in mcap, JSON and OpenCV."""
-COMPONENTS = ("forward", "left", "up", "yaw_rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +59,11 @@ def read_log(path: Path) -> Log:
     log: Log | None = None
     pending: dict[str, Any] = {}
     try:
-        for topic, message in _messages(path):
-            if topic == "metadata":
-                log = _begin(message)
-            elif log is None:
-                continue
-            elif topic == "/events" and message["name"] == "guard":
-                log.events[message["message"].partition(":")[0]] += 1
+        log = _begin(read_metadata(path))
+        for topic, message in read_messages(path):
+            if topic == "/events":
+                if message.name == "guard":
+                    log.events[message.message.partition(":")[0]] += 1
             else:
                 pending[topic] = message
                 if topic == "/velocity" and {"/sent", "/vehicle"} <= pending.keys():
@@ -92,63 +77,32 @@ def read_log(path: Path) -> Log:
     return log
 
 
-def _messages(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as file:
-        yield "metadata", _metadata(file)
-    with path.open("rb") as file:
-        for _, channel, message in NonSeekingReader(file).iter_messages(log_time_order=False):
-            yield channel.topic, json.loads(message.data)
-
-
-def _metadata(file: IO[bytes]) -> dict[str, str]:
-    """What stands before the first message: a log that was cut short has nothing behind the last."""
-    found = {}
-    for record in StreamReader(file).records:
-        if isinstance(record, Message):
-            break
-        if isinstance(record, Metadata):
-            found[record.name] = record.metadata["json"]
-    return found
-
-
 def _begin(metadata: dict[str, Any]) -> Log:
     guard = guard_config(json.loads(metadata["guard"])) if "guard" in metadata else None
     return Log(card_from_json(metadata["policy card"]), guard)
 
 
 def _turn(messages: dict[str, Any]) -> Turn:
-    pose, velocity, sent = messages["/vehicle"]["pose"], messages["/velocity"], messages["/sent"]
-    time = _seconds(sent)
+    pose, velocity, sent = messages["/vehicle"].pose, messages["/velocity"], messages["/sent"]
+    time = seconds(sent)
     state = VehicleState(
         time,
-        tuple(pose["position"][axis] for axis in "xyz"),
-        tuple(velocity[axis] for axis in "xyz"),
-        tuple(pose["orientation"][axis] for axis in "xyzw"),
-        (velocity.get("roll_rate", 0.0), velocity.get("pitch_rate", 0.0), velocity.get("yaw_rate", 0.0)),
-        velocity.get("height"),
+        (pose.position.x, pose.position.y, pose.position.z),
+        (velocity.x, velocity.y, velocity.z),
+        (pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w),
+        (velocity.roll_rate, velocity.pitch_rate, velocity.yaw_rate),
+        optional(velocity, "height"),
     )
     camera, command = messages.get("/camera"), messages.get("/command")
-    frame = None if camera is None else Frame(_picture(camera), _seconds(camera))
+    frame = None if camera is None else Frame(picture(camera), seconds(camera))
     return Turn(
-        time, frame, None if command is None else command.get("dt"),
-        None if command is None else _command(command), _command(sent), state,
+        time, frame, None if command is None else command.dt, None if command is None else _command(command),
+        _command(sent), state,
     )  # fmt: skip
 
 
-def _command(message: dict[str, Any]) -> VelocityCommand:
-    return VelocityCommand(*(float(message[name]) for name in COMPONENTS))
-
-
-def _seconds(message: dict[str, Any]) -> float:
-    return float(message["timestamp"]["sec"] + 1e-9 * message["timestamp"]["nsec"])
-
-
-def _picture(message: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    data = np.frombuffer(base64.b64decode(message["data"]), np.uint8)
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise ValueError("a frame is no picture that can be decoded")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+def _command(message: Any) -> VelocityCommand:
+    return VelocityCommand(*(getattr(message, name) for name in COMMAND))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +146,9 @@ def compare(log: Log, policy: OnnxPolicy, guard: Guard) -> Difference:
 def _summary(rows: list[Any]) -> dict[str, tuple[float, float]]:
     size = np.abs(np.array(rows, np.float64).reshape(-1, 4))
     if not len(size):
-        return dict.fromkeys(COMPONENTS, (0.0, 0.0))
+        return dict.fromkeys(COMMAND, (0.0, 0.0))
     pairs = zip(size.mean(axis=0).tolist(), size.max(axis=0).tolist(), strict=True)
-    return dict(zip(COMPONENTS, pairs, strict=True))
+    return dict(zip(COMMAND, pairs, strict=True))
 
 
 def run(arguments: Replay) -> int:

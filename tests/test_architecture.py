@@ -35,6 +35,7 @@ MORE_EXTRAS = {
 }  # folders that need more
 IMPORT_NAMES = {  # of distributions whose import name is another
     "opencv_python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "pyserial": "serial", "rerun_sdk": "rerun",
+    "protobuf": "google", "mcap_protobuf_support": "mcap_protobuf",
 }  # fmt: skip
 HEAVY = (
     "torch",

@@ -1,5 +1,7 @@
 """Reading flight logs back."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,13 @@ def test_other_files_are_refused_in_a_sentence(tmp_path, make_card):
     write(tmp_path / "empty.mcap", make_card(), [])
     with pytest.raises(InputError, match="no frame"):
         read_flight_log(tmp_path / "empty.mcap", 20.0)
+
+
+def test_damage_in_the_middle_is_one_sentence_or_read_up_to_there(tmp_path, make_card):
+    path = tmp_path / "flight.mcap"
+    images, _ = write(path, make_card(), np.arange(0.0, 4.0, 0.05).tolist())
+    whole = path.read_bytes()
+    for at in range(0, len(whole), len(whole) // 60):
+        path.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
+        with contextlib.suppress(InputError):  # and nothing else
+            assert 0 < len(read_flight_log(path, rate_hz=20.0).image) <= len(images)

@@ -1,7 +1,6 @@
 """The ring that drops, the records in it, and the recorder's process behind it."""
 
 import contextlib
-import json
 import math
 import os
 import signal
@@ -19,6 +18,7 @@ from mcap.reader import make_reader
 from navstack.contract import Frame, VehicleState, VelocityCommand
 from navstack.errors import InputError
 from navstack.flight import Tick
+from navstack.log_format import CHANNELS, optional
 from navstack.policy import OnnxPolicy
 from navstack.recorder import FlightRecorder, Rotation
 from navstack.ring import Ring, RingReader, RingWriter
@@ -112,7 +112,10 @@ def test_bytes_that_are_no_record_are_refused(data):
 
 def messages(path):
     with path.open("rb") as file:
-        return [(channel.topic, json.loads(m.data)) for _, channel, m in make_reader(file).iter_messages()]
+        return [
+            (channel.topic, CHANNELS[channel.topic].FromString(message.data))
+            for _, channel, message in make_reader(file).iter_messages()
+        ]
 
 
 def test_the_recorder_writes_what_the_loop_said_and_ends_with_it(tmp_path):
@@ -125,8 +128,8 @@ def test_the_recorder_writes_what_the_loop_said_and_ends_with_it(tmp_path):
     found = messages(path)
     assert watchers.failures == []
     assert sum(topic == "/camera" for topic, _ in found) == 60
-    assert [m["message"] for topic, m in found if topic == "/events"] == ["engaged"]
-    assert {m["mode"] for topic, m in found if topic == "/link"} == {"GUIDED"}
+    assert [m.message for topic, m in found if topic == "/events"] == ["engaged"]
+    assert {m.mode for topic, m in found if topic == "/link"} == {"GUIDED"}
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence_before_the_flight(tmp_path):
@@ -200,7 +203,7 @@ def test_a_log_is_bounded_by_rotation_and_each_file_opens_alone(tmp_path):
     assert all(messages(path) for path in files)
 
 
-def test_a_state_that_is_no_number_leaves_a_log_of_valid_json(tmp_path):
+def test_a_state_that_is_no_number_is_logged_as_it_is(tmp_path):
     path, odd = tmp_path / "flight.mcap", record(1.0)
     state = VehicleState(1.0, (math.nan, 0.0, math.inf), (0.0,) * 3, (0.0, 0.0, 0.0, 1.0), (0.0,) * 3)
     tick = odd.tick
@@ -208,5 +211,8 @@ def test_a_state_that_is_no_number_leaves_a_log_of_valid_json(tmp_path):
     recorder(Tick(1.0, tick.frame, 0.05, VelocityCommand(math.nan, 0, 0, 0), tick.sent, state, ()))
     recorder.close()
     found = dict(messages(path))
-    assert found["/vehicle"]["pose"]["position"] == {"x": None, "y": 0.0, "z": None}
-    assert found["/command"]["forward"] is None
+    position = found["/vehicle"].pose.position
+    assert math.isnan(position.x)
+    assert (position.y, position.z) == (0.0, math.inf)
+    assert math.isnan(found["/command"].forward)
+    assert optional(found["/velocity"], "height") is None
