@@ -249,7 +249,7 @@ class WiredCfC(nn.Module):
 
         if self._table is None:
             self._table = cfc_table(self.masks, self.wiring.layers)
-        return CompiledCfC.apply(x, state, dt, self.weight, self.bias, self._table, lengths)  # type: ignore[no-any-return, no-untyped-call]
+        return CompiledCfC.apply(x, state, dt, self.weight, self.bias, self._table, self.output_size, lengths)  # type: ignore[no-any-return, no-untyped-call]
 
     def folded(self) -> FoldedCfC:
         """The cell as it stands now with its masks folded in: steps faster and exports small."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
+import numba
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from navstack.errors import InputError
 from navstack.policies.cells.compiled.vectors import LANES
+
+# torch's own threads where they can be had: after work they wait for more in a busy loop, on the cores that
+# threads beside them would need
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
 
 def check_single(*tensors: Tensor) -> None:
@@ -40,35 +43,17 @@ def unchunked(values: Tensor, batch: int) -> Tensor:
     return values.permute(0, 3, 1, 2).flatten(0, 1)[:batch]
 
 
-@contextmanager
-def alone() -> Iterator[int]:
-    """Give the number of torch's threads to our own, and let torch compute with one.
-
-    Its other threads would wait for more work in a busy loop, on the cores that ours need.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)
+def cuts(work: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Where to cut pieces with so much work each into parts alike, one for each of torch's threads."""
+    parts = min(torch.get_num_threads(), len(work))
+    ends = np.searchsorted(np.cumsum(work), work.sum() * np.arange(1, parts) / parts) + 1
+    return np.array([0, *ends, len(work)])
 
 
-def share(kernel: Callable[..., None], count: int, threads: int, *arguments: Any) -> None:
-    """Run a kernel over `count` chunks or rows, shared among threads."""
-    arrays = [value.numpy() if isinstance(value, Tensor) else value for value in arguments]
-    threads = min(threads, count)
-    if threads == 1:
-        kernel(0, count, *arrays)
-        return
-    cuts = [count * part // threads for part in range(threads + 1)]
-    parts = [_pool(threads).submit(kernel, begin, end, *arrays) for begin, end in pairwise(cuts[1:])]
-    kernel(0, cuts[1], *arrays)
-    for part in parts:
-        part.result()
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads beside the caller's: kernels let go of Python's lock."""
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="navstack-cells")
+def run(kernel: Callable[..., None], parts: NDArray[np.int64], *arguments: Any) -> None:
+    """Run a kernel whose loop over parts is shared among threads."""
+    numba.set_num_threads(min(len(parts) - 1, numba.config.NUMBA_NUM_THREADS))
+    kernel(
+        parts,
+        *(value.detach().contiguous().numpy() if isinstance(value, Tensor) else value for value in arguments),
+    )

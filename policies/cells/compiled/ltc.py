@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from navstack.policies.cells.compiled import ltc_kernels as kernels
-from navstack.policies.cells.compiled.chunks import alone, check_single, chunked, share, unchunked
-from navstack.policies.cells.compiled.vectors import LANES, MU, SIGMA
+from navstack.policies.cells.compiled.chunks import check_single, chunked, cuts, run, unchunked
+from navstack.policies.cells.compiled.ltc_vectors import MU, SIGMA
+from navstack.policies.cells.compiled.vectors import LANES
 
 
 class LtcTable(NamedTuple):
@@ -68,51 +69,49 @@ class CompiledLtc(torch.autograd.Function):
         lengths: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Runs all chunks; see the class."""
-        with alone() as threads:
-            check_single(x, state, dt, entries, base, cm)
-            batch, frames, _ = x.shape
-            inputs, elapsed = chunked(x), chunked(dt[..., None], filling=1.0)[:, :, 0].contiguous()
-            chunks, neurons = len(inputs), len(cm)
-            states = torch.empty(chunks, frames * steps + 1, neurons, LANES)
-            states[:, 0] = chunked(state[:, None])[:, 0]
-            outflows = torch.empty(chunks, frames * steps, neurons, LANES)
-            entries, base, cm = (values.detach().contiguous() for values in (entries, base, cm))
-            given = (inputs, elapsed, entries, table.columns, table.rows)
-            share(kernels.forward, chunks, threads, *given, base, cm, steps, states, outflows)
-            ctx.save_for_backward(inputs, elapsed, entries, cm, states, outflows, lengths)  # type: ignore[arg-type]
-            ctx.table, ctx.steps, ctx.batch = table, steps, batch  # type: ignore[attr-defined]
-            every = unchunked(states[:, ::steps], batch)
-            final = every[:, -1] if lengths is None else every[torch.arange(batch), lengths]
-            return every[:, 1:].contiguous(), final.contiguous()
+        check_single(x, state, dt, entries, base, cm)
+        batch, frames, _ = x.shape
+        inputs, elapsed = chunked(x), chunked(dt[..., None], filling=1.0)[:, :, 0].contiguous()
+        chunks, neurons = len(inputs), len(cm)
+        states = torch.empty(chunks, frames * steps + 1, neurons, LANES)
+        states[:, 0] = chunked(state[:, None])[:, 0]
+        outflows = torch.empty(chunks, frames * steps, neurons, LANES)
+        entries, base, cm = (values.detach().contiguous() for values in (entries, base, cm))
+        given = (inputs, elapsed, entries, table.columns, table.rows)
+        run(kernels.forward, cuts(np.ones(chunks)), *given, base, cm, steps, states, outflows)
+        ctx.save_for_backward(inputs, elapsed, entries, cm, states, outflows, lengths)  # type: ignore[arg-type]
+        ctx.table, ctx.steps, ctx.batch = table, steps, batch  # type: ignore[attr-defined]
+        every = unchunked(states[:, ::steps], batch)
+        final = every[:, -1] if lengths is None else every[torch.arange(batch), lengths]
+        return every[:, 1:].contiguous(), final.contiguous()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad_states: Tensor, grad_final: Tensor) -> tuple[Tensor | None, ...]:
         """All chunks backwards, activities computed anew; sums over chunks and lanes at the end."""
-        with alone() as threads:
-            inputs, elapsed, entries, cm, states, outflows, lengths = ctx.saved_tensors  # type: ignore[attr-defined]
-            table, steps, batch = ctx.table, ctx.steps, ctx.batch  # type: ignore[attr-defined]
-            chunks, frames = inputs.shape[:2]
-            neurons = len(cm)
-            outer = torch.zeros(batch, frames + 1, neurons)
-            outer[:, 1:] = grad_states
-            outer[torch.arange(batch), frames if lengths is None else lengths] += grad_final
-            by_x, by_state = torch.zeros_like(inputs), torch.empty(chunks, neurons, LANES)
-            by_entries = torch.zeros(chunks, *entries.shape, LANES)
-            by_base, by_cm = torch.zeros(chunks, 2, neurons, LANES), torch.zeros(chunks, neurons, LANES)
-            given = (inputs, elapsed, entries, table.columns, table.rows, cm, steps, states, outflows)
-            found = (by_x, by_state, by_entries, by_base, by_cm)
-            share(kernels.backward, chunks, threads, *given, chunked(outer), *found)
-            grad_entries = by_entries.sum((0, 3))
-            grad_entries[:, MU] *= -entries[:, SIGMA]
-            return (
-                unchunked(by_x, batch),
-                unchunked(by_state[:, None], batch)[:, 0],
-                None,
-                grad_entries,
-                by_base.sum((0, 3)),
-                by_cm.sum((0, 2)),
-                None,
-                None,
-                None,
-            )
+        inputs, elapsed, entries, cm, states, outflows, lengths = ctx.saved_tensors  # type: ignore[attr-defined]
+        table, steps, batch = ctx.table, ctx.steps, ctx.batch  # type: ignore[attr-defined]
+        chunks, frames = inputs.shape[:2]
+        neurons = len(cm)
+        outer = torch.zeros(batch, frames + 1, neurons)
+        outer[:, 1:] = grad_states
+        outer[torch.arange(batch), frames if lengths is None else lengths] += grad_final
+        by_x, by_state = torch.zeros_like(inputs), torch.empty(chunks, neurons, LANES)
+        by_entries = torch.zeros(chunks, *entries.shape, LANES)
+        by_base, by_cm = torch.zeros(chunks, 2, neurons, LANES), torch.zeros(chunks, neurons, LANES)
+        given = (inputs, elapsed, entries, table.columns, table.rows, cm, steps, states, outflows)
+        found = (by_x, by_state, by_entries, by_base, by_cm)
+        run(kernels.backward, cuts(np.ones(chunks)), *given, chunked(outer), *found)
+        grad_entries = by_entries.sum((0, 3))
+        grad_entries[:, MU] *= -entries[:, SIGMA]
+        return (
+            unchunked(by_x, batch),
+            unchunked(by_state[:, None], batch)[:, 0],
+            None,
+            grad_entries,
+            by_base.sum((0, 3)),
+            by_cm.sum((0, 2)),
+            None,
+            None,
+            None,
+        )

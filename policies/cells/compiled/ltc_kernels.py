@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from navstack.policies.cells.compiled.vectors import LANES, OPTIONS, add_currents, currents_back
+from navstack.policies.cells.compiled.ltc_vectors import add_currents, currents_back
+from navstack.policies.cells.compiled.vectors import LANES, OPTIONS
 
 Array = Any  # numba infers its own types
 
@@ -22,11 +23,11 @@ def _solve(capacity: Array, sums: Array, before: Array, after: Array, outflow: A
 
 
 @njit(nogil=True, **OPTIONS)
-def forward(
+def _forward(
     begin: int, end: int, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, base: Array,
     cm: Array, steps: int, states: Array, outflows: Array,
 ) -> None:  # fmt: skip
-    """Chunks begin to end: fills `states` from its first, and `outflows`."""
+    """Chunks begin to end; see `forward`."""
     frames, neurons = x.shape[1], cm.shape[0]
     heard, sums = np.empty((2, neurons, LANES), np.float32), np.empty((2, neurons, LANES), np.float32)
     capacity = np.empty((neurons, LANES), np.float32)
@@ -66,12 +67,12 @@ def _solve_back(
 
 
 @njit(nogil=True, **OPTIONS)
-def backward(
+def _backward(
     begin: int, end: int, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, cm: Array,
     steps: int, states: Array, outflows: Array, outer: Array, by_x: Array, by_state: Array, by_entries: Array,
     by_base: Array, by_cm: Array,
 ) -> None:  # fmt: skip
-    """Chunks begin to end: from `outer`, the gradient by states after frames, all others; sums by chunk."""
+    """Chunks begin to end; see `backward`."""
     frames, neurons = x.shape[1], cm.shape[0]
     capacity, by_capacity = np.empty((neurons, LANES), np.float32), np.empty((neurons, LANES), np.float32)
     by_heard, by_sums = np.empty((2, neurons, LANES), np.float32), np.empty((2, neurons, LANES), np.float32)
@@ -105,3 +106,28 @@ def backward(
         for i in range(neurons):
             for lane in range(LANES):
                 by_state[chunk, i, lane] = by_before[i, lane] + outer[chunk, 0, i, lane]
+
+
+@njit(parallel=True, nogil=True, **OPTIONS)
+def forward(
+    cuts: Array, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, base: Array, cm: Array,
+    steps: int, states: Array, outflows: Array,
+) -> None:  # fmt: skip
+    """Chunks cuts[p] to cuts[p + 1] by thread p: fills `states` from its first, and `outflows`."""
+    for part in prange(len(cuts) - 1):
+        _forward(cuts[part], cuts[part + 1], x, dt, entries, columns, rows, base, cm, steps, states, outflows)
+
+
+@njit(parallel=True, nogil=True, **OPTIONS)
+def backward(
+    cuts: Array, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, cm: Array, steps: int,
+    states: Array, outflows: Array, outer: Array, by_x: Array, by_state: Array, by_entries: Array,
+    by_base: Array, by_cm: Array,
+) -> None:  # fmt: skip
+    """Chunks cuts[p] to cuts[p + 1] by thread p: from `outer`, the gradient by states, all others.
+
+    Sums are those of each chunk.
+    """
+    for part in prange(len(cuts) - 1):
+        _backward(cuts[part], cuts[part + 1], x, dt, entries, columns, rows, cm, steps, states, outflows,
+                  outer, by_x, by_state, by_entries, by_base, by_cm)  # fmt: skip

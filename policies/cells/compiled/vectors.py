@@ -1,9 +1,10 @@
-"""Numba's missing piece: inner loops of synapses over eight sequences at once, as vectors of eight floats.
+"""Numba's missing piece: instructions on vectors of eight floats, one of each of eight sequences.
 
-Numba leaves loops over eight lanes scalar, because it cannot know that arrays do not overlap; these few
-functions write the vector instructions themselves (through llvmlite, which comes with Numba). Synapses are
-lists: a row of the table is a neuron, its entries are sources and the weights of four heads, so what the
-wiring leaves out costs nothing. Arrays are C-contiguous float32, their last dimension the LANES sequences.
+Numba leaves loops over eight lanes scalar, because it cannot know that arrays do not overlap; the functions
+that are written with this (`cfc_vectors.py`, `ltc_vectors.py`) give the vector instructions themselves,
+through llvmlite, which comes with Numba. Synapses are lists: a row of the table is a neuron, its entries are
+sources and weights, so what the wiring leaves out costs nothing. Arrays are C-contiguous float32, their last
+dimension the LANES sequences.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 8
 HEADS = 4
-UNROLL = 2  # entries a turn: eight sums in flight hide the latency of a multiply-add; rows are padded to it
+UNROLL = (
+    2  # entries a turn: eight sums in flight hide a multiply-add's latency; a CfC's rows are padded to it
+)
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -38,27 +41,8 @@ TANH_END = 9.0
 
 OPTIONS: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "boundscheck": False, "cache": True}
 
-_P0, _P1, _P2, _P3, _P4 = (np.float32(value) for value in TANH_P)
-_Q0, _Q1, _Q2, _Q3, _Q4 = (np.float32(value) for value in TANH_Q)
-_END, _HALF = np.float32(TANH_END), np.float32(0.5)
 
-
-@njit(inline="always", **OPTIONS)
-def tanh(x: Any) -> Any:
-    """The hyperbolic tangent as a fraction of polynomials, which vectorises."""
-    x = min(max(x, -_END), _END)
-    u = x * x
-    p = (((_P4 * u + _P3) * u + _P2) * u + _P1) * u + _P0
-    return x * p / ((((_Q4 * u + _Q3) * u + _Q2) * u + _Q1) * u + _Q0)
-
-
-@njit(inline="always", **OPTIONS)
-def sigmoid(x: Any) -> Any:
-    """The logistic function by `tanh`."""
-    return _HALF * tanh(_HALF * x) + _HALF
-
-
-class _Writer:
+class Writer:
     """Vector code at the builder's place."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -83,8 +67,11 @@ class _Writer:
         self.b.store(value, pointer, align=4)
 
     def scalar(self, pointer: Any, place: Any) -> Any:
+        """One float of an array in all lanes."""
+        return self.everywhere(self.b.load(self.b.gep(pointer, [place])))
+
+    def everywhere(self, value: Any) -> Any:
         """One float in all lanes."""
-        value = self.b.load(self.b.gep(pointer, [place]))
         one = self.b.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.IntType(32)(0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return self.b.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), lanes)
@@ -93,10 +80,31 @@ class _Writer:
         """A number in all lanes."""
         return ir.Constant(_VECTOR, [float(np.float32(value))] * LANES)
 
+    def size(self, number: int, dimension: int) -> Any:
+        """A dimension of an array argument."""
+        make = self.context.make_array(self.signature.args[number])
+        shape = make(self.context, self.b, self.arguments[number]).shape
+        return self.b.extract_value(shape, dimension)
+
+    def heads(self, number: int, row: Any, slot: Any) -> list[Any]:
+        """The places of [row, h, slot], for each h, in an array argument (N, HEADS, S, LANES)."""
+        slots, first = self.size(number, 2), self.b.mul(row, _INT(HEADS))
+        return [self.b.add(self.b.mul(self.b.add(first, _INT(h)), slots), slot) for h in range(HEADS)]
+
+    def sum(self, value: Any) -> Any:
+        """The sum over all lanes."""
+        kind = ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR])
+        function = cgutils.get_or_insert_function(self.b.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
+        return self.b.call(function, [ir.Constant(_FLOAT, 0.0), value], fastmath=("reassoc",))
+
     def sigmoid(self, x: Any) -> Any:
-        """The logistic function, as the function of that name."""
-        b, half, end = self.b, self.constant(0.5), self.constant(TANH_END)
-        x = b.fmul(x, half)
+        """The logistic function by `tanh`."""
+        half = self.constant(0.5)
+        return self.add_product(self.tanh(self.b.fmul(x, half)), half, half)
+
+    def tanh(self, x: Any) -> Any:
+        """The hyperbolic tangent as a fraction of polynomials."""
+        b, end = self.b, self.constant(TANH_END)
         x = b.select(b.fcmp_ordered("<", x, end), x, end)
         start = self.constant(-TANH_END)
         x = b.select(b.fcmp_ordered(">", x, start), x, start)
@@ -105,7 +113,7 @@ class _Writer:
         for p_next, q_next in zip(TANH_P[-2::-1], TANH_Q[-2::-1], strict=True):
             p = self.add_product(p, square, self.constant(p_next))
             q = self.add_product(q, square, self.constant(q_next))
-        return self.add_product(b.fdiv(b.fmul(x, p), q), half, half)
+        return b.fdiv(b.fmul(x, p), q)
 
     def source(self, columns: Any, entry: Any) -> Any:
         """The number of an entry's source."""
@@ -117,139 +125,46 @@ class _Writer:
 
 
 @intrinsic
-def add_products(
-    _: Any, weights: Any, columns: Any, sources: Any, begin: Any, end: Any, out: Any, row: Any, rows: Any
-) -> Any:
-    """out[h, row] += sum over entries e from begin to end of weights[e, h] * sources[columns[e]].
-
-    weights (E, HEADS), columns (E,) int32, sources (S, LANES), out (HEADS, rows, LANES).
-    """
-    signature = types.void(weights, columns, sources, types.intp, types.intp, out, types.intp, types.intp)
+def move(_: Any, source: Any, row: Any, into: Any, place: Any) -> Any:
+    """into[place] = source[row], rows (LANES,) being counted over all dimensions but the last."""
+    signature = types.void(source, types.intp, into, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        w = _Writer(context, builder, signature, arguments)
-        weight, column, source, into = (w.data(number) for number in (0, 1, 2, 5))
-        begin, end, row, rows = (arguments[number] for number in (3, 4, 6, 7))
-        places = [w.at(into, builder.add(builder.mul(rows, _INT(h)), row)) for h in range(HEADS)]
-        sums = [[cgutils.alloca_once_value(builder, w.load(place)) for place in places]]
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
-        sums += [[cgutils.alloca_once_value(builder, zero) for _ in places] for _ in range(UNROLL - 1)]
-        with cgutils.for_range_slice(builder, begin, end, _INT(UNROLL), _INT) as (first, _):
-            for turn in range(UNROLL):
-                entry = builder.add(first, _INT(turn))
-                value = w.load(w.at(source, w.source(column, entry)))
-                for h, total in enumerate(sums[turn]):
-                    factor = w.scalar(weight, builder.add(builder.mul(entry, _INT(HEADS)), _INT(h)))
-                    builder.store(w.add_product(factor, value, builder.load(total)), total)
-        for place, *parts in zip(places, *sums, strict=True):
-            total = builder.load(parts[0])
-            for part in parts[1:]:
-                total = builder.fadd(total, builder.load(part))
-            w.store(total, place)
+        w = Writer(context, builder, signature, arguments)
+        w.store(w.load(w.at(w.data(0), arguments[1])), w.at(w.data(2), arguments[3]))
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def scatter_products(
-    _: Any, weights: Any, columns: Any, gradient: Any, row: Any, rows: Any, begin: Any, end: Any, sources: Any
-) -> Any:
-    """sources[columns[e]] += sum over heads of weights[e, h] * gradient[h, row], for e from begin to end.
-
-    The transpose of `add_products`, in the same shapes.
-    """
-    signature = types.void(
-        weights, columns, gradient, types.intp, types.intp, types.intp, types.intp, sources
-    )
+def fill(_: Any, into: Any, place: Any, value: Any) -> Any:
+    """into[place, :] = value, rows counted as by `move`."""
+    signature = types.void(into, types.intp, types.float32)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        w = _Writer(context, builder, signature, arguments)
-        weight, column, gradient, into = (w.data(number) for number in (0, 1, 2, 7))
-        row, rows, begin, end = arguments[3:7]
-        slopes = [w.load(w.at(gradient, builder.add(builder.mul(rows, _INT(h)), row))) for h in range(HEADS)]
-        with cgutils.for_range_slice(builder, begin, end, _INT(1), _INT) as (entry, _):
-            place = w.at(into, w.source(column, entry))
-            total = w.load(place)
-            for h, slope in enumerate(slopes):
-                factor = w.scalar(weight, builder.add(builder.mul(entry, _INT(HEADS)), _INT(h)))
-                total = w.add_product(factor, slope, total)
-            w.store(total, place)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-SIGMA, MU, WEIGHT, DRIVEN = range(4)
-"""The columns of an LTC's entries: s = sigmoid(SIGMA (v - MU)), WEIGHT s conducts, DRIVEN s drives."""
-
-
-@intrinsic
-def add_currents(
-    _: Any, entries: Any, columns: Any, sources: Any, begin: Any, end: Any, out: Any, row: Any, rows: Any
-) -> Any:
-    """out[0, row] += sum of DRIVEN s, out[1, row] += sum of WEIGHT s, over entries begin to end.
-
-    entries (E, 4), columns (E,) int32, sources (S, LANES), out (2, rows, LANES).
-    """
-    signature = types.void(entries, columns, sources, types.intp, types.intp, out, types.intp, types.intp)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        w = _Writer(context, builder, signature, arguments)
-        entry_data, column, source, into = (w.data(number) for number in (0, 1, 2, 5))
-        begin, end, row, rows = (arguments[number] for number in (3, 4, 6, 7))
-        places = [w.at(into, row), w.at(into, builder.add(rows, row))]
-        sums = [cgutils.alloca_once_value(builder, w.load(place)) for place in places]
-        with cgutils.for_range_slice(builder, begin, end, _INT(1), _INT) as (entry, _):
-            sigma, mu, weight, driven = (
-                w.scalar(entry_data, builder.add(builder.mul(entry, _INT(4)), _INT(k))) for k in range(4)
-            )
-            value = w.load(w.at(source, w.source(column, entry)))
-            activity = w.sigmoid(builder.fmul(sigma, builder.fsub(value, mu)))
-            for total, factor in zip(sums, (driven, weight), strict=True):
-                builder.store(w.add_product(factor, activity, builder.load(total)), total)
-        for place, total in zip(places, sums, strict=True):
-            w.store(builder.load(total), place)
+        w = Writer(context, builder, signature, arguments)
+        w.store(w.everywhere(arguments[2]), w.at(w.data(0), arguments[1]))
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def currents_back(
-    _: Any, entries: Any, columns: Any, sources: Any, begin: Any, end: Any, by_out: Any, row: Any, rows: Any,
-    by_sources: Any, by_entries: Any,
-) -> Any:  # fmt: skip
-    """The gradient of `add_currents`: by_out (2, rows, LANES) to by_sources and by_entries (E, 4, LANES).
-
-    Both are added to. MU's column gets the sum of the slopes at SIGMA (v - MU) alone: its gradient is that
-    times -SIGMA, the same for all steps.
-    """
-    signature = types.void(
-        entries, columns, sources, types.intp, types.intp, by_out, types.intp, types.intp, by_sources,
-        by_entries,
-    )  # fmt: skip
+def add_up(_: Any, values: Any, row: Any, begin: Any, end: Any, into: Any, place: Any) -> Any:
+    """into.flat[place] += the sum of values[row + begin] to [row + end], rows counted as by `move`."""
+    size = types.intp
+    signature = types.void(values, size, size, size, into, size)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        w, b = _Writer(context, builder, signature, arguments), builder
-        entry_data, column, source, by_out, back, by_entry = (w.data(number) for number in (0, 1, 2, 5, 8, 9))
-        begin, end, row, rows = (arguments[number] for number in (3, 4, 6, 7))
-        by_driving, by_conducting = w.load(w.at(by_out, row)), w.load(w.at(by_out, b.add(rows, row)))
-        with cgutils.for_range_slice(b, begin, end, _INT(1), _INT) as (entry, _):
-            first = b.mul(entry, _INT(4))
-            sigma, mu, weight, driven = (w.scalar(entry_data, b.add(first, _INT(k))) for k in range(4))
-            place = w.source(column, entry)
-            apart = b.fsub(w.load(w.at(source, place)), mu)
-            activity = w.sigmoid(b.fmul(sigma, apart))
-            slope = w.add_product(driven, by_driving, b.fmul(weight, by_conducting))
-            slope = b.fmul(slope, b.fsub(activity, b.fmul(activity, activity)))
-            into = w.at(back, place)
-            w.store(w.add_product(slope, sigma, w.load(into)), into)
-            for k, (a, x) in enumerate(
-                ((slope, apart), (slope, w.constant(1.0)), (activity, by_conducting), (activity, by_driving))
-            ):
-                total = w.at(by_entry, b.add(first, _INT(k)))
-                w.store(w.add_product(a, x, w.load(total)), total)
+        w = Writer(context, builder, signature, arguments)
+        data, total = w.data(0), cgutils.alloca_once_value(builder, w.constant(0.0))
+        row, begin, end, place = (arguments[number] for number in (1, 2, 3, 5))
+        with cgutils.for_range_slice(builder, begin, end, _INT(1), _INT) as (slot, _):
+            value = w.load(w.at(data, builder.add(row, slot)))
+            builder.store(builder.fadd(builder.load(total), value), total)
+        at = builder.gep(w.data(4), [place])
+        builder.store(builder.fadd(builder.load(at), w.sum(builder.load(total))), at)
         return context.get_dummy_value()
 
     return signature, generate
