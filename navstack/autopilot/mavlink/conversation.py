@@ -67,12 +67,13 @@ class Conversation:
 
     def watch(self, now: float, lost_after: float) -> bool:
         """Whether the link is lost now; a change is an event."""
-        silent = now - self.heard
-        lost = silent > lost_after or now - self.heartbeat_time > HEARTBEATS_LOST
+        silent, headless = now - self.heard, now - self.heartbeat_time
+        lost = silent > lost_after or headless > HEARTBEATS_LOST
         if lost != self.lost:
             self.lost = lost
             kind = LinkEventKind.LINK_LOST if lost else LinkEventKind.LINK_BACK
-            self._tell(now, kind, f"nothing for {silent:.1f} s" if lost else "messages come again")
+            what = f"nothing for {silent:.1f} s" if silent > lost_after else f"no heartbeat for {headless:.1f} s"
+            self._tell(now, kind, what if lost else "messages come again")
         return lost
 
     def due(self, now: float) -> list[Any]:
