@@ -72,7 +72,9 @@ class Conversation:
         if lost != self.lost:
             self.lost = lost
             kind = LinkEventKind.LINK_LOST if lost else LinkEventKind.LINK_BACK
-            what = f"nothing for {silent:.1f} s" if silent > lost_after else f"no heartbeat for {headless:.1f} s"
+            what = f"nothing for {silent:.1f} s"
+            if silent <= lost_after:
+                what = f"no heartbeat for {headless:.1f} s"
             self._tell(now, kind, what if lost else "messages come again")
         return lost
 
