@@ -28,6 +28,8 @@ class Evaluate:
     """Seed of the first flight in each world."""
     env: str = "FlyToTarget"
     """Task to fly."""
+    other_task: bool = False
+    """Fly a policy that was trained for another task; without this it is refused. Table and page say so."""
     task_option: tuple[str, ...] = ()
     """The task's parameters, each as name=value, for instance distance=2 (docs/tasks.md)."""
     airframe: str = ""

@@ -32,7 +32,8 @@ def run(arguments: Evaluate) -> int:
     """Evaluate, print the table and write what was asked for. Raises InputError before anything flies."""
     conditions = _checked(arguments)
     policy = OnnxPolicy.load(arguments.policy)
-    policy.check_task(arguments.env)
+    if not arguments.other_task:
+        _check_task(policy, arguments.env)
     filmed = 1 if arguments.video or arguments.report else 0
     console = Console()
     with _progress(console) as progress:
@@ -72,8 +73,15 @@ def _checked(arguments: Evaluate) -> Conditions:
     make_task(arguments.env, parse_options(arguments.task_option))
     return Conditions(
         arguments.env, airframe, timing, arguments.perturb, arguments.guard, arguments.difficulty,
-        arguments.task_option,
+        arguments.task_option, arguments.other_task,
     )  # fmt: skip
+
+
+def _check_task(policy: OnnxPolicy, task: str) -> None:
+    try:
+        policy.check_task(task)
+    except InputError as error:
+        raise InputError(f"{error}; --other-task flies it all the same") from error
 
 
 def _progress(console: Console) -> Progress:
@@ -86,7 +94,10 @@ def _progress(console: Console) -> Progress:
 def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     """The result table."""
     flown = f"{rows[0]['env']} {rows[0]['task_options']}".strip()
-    table = Table(title=f"{rows[0]['policy']} in {flown}, {rows[0]['perturb']} perturbed")
+    trained_for, whose = rows[0]["trained_for"], ""
+    if trained_for != rows[0]["env"]:
+        whose = f" (trained for {trained_for})"
+    table = Table(title=f"{rows[0]['policy']}{whose} in {flown}, {rows[0]['perturb']} perturbed")
     for column in ("world", "flights", "success", "95% interval", "collisions", "timeouts", "first seed"):
         table.add_column(column, justify="left" if column == "world" else "right")
     for row in rows:

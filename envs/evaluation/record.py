@@ -32,3 +32,4 @@ class FlightRecord:
     frame_times: tuple[float, ...]  # s since the start; as many as frames
     commands: npt.NDArray[np.float32]  # (T, 4) as sent: forward, left, up m/s, yaw_rate rad/s
     report: dict[str, float] = field(default_factory=dict)  # what the task's judge reports besides
+    trained_for: str = ""  # the task that the policy was trained for

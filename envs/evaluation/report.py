@@ -78,16 +78,19 @@ def _header(
 ) -> dict[str, Any]:
     worlds = [row["world"] for row in rows if row["world"] != "all"]
     shown = [_shown(row) for row in rows]
-    perturbed = {row[key] for row in rows for key in ("task_options", "perturb") if row.get(key)} - {"none"}
+    conditions = {row[key] for row in rows for key in ("task_options", "perturb") if row.get(key)} - {"none"}
+    task = rows[0]["env"] if rows else card.task
+    if task != card.task:
+        conditions.add(f"the policy was trained for {card.task}, not for {task}")
     name = rows[0]["policy"] if rows else "policy"
     count = f"{len(worlds)} worlds" if len(worlds) != 1 else f"the world {worlds[0]}"
     ring = plots.SUCCESS_RINGS.get(records[0].env if records else "")
     return {
-        "title": f"{card.task} in {count}: {name}",
-        "headline": f"{card.task} by camera alone, in {count}",
+        "title": f"{task} in {count}: {name}",
+        "headline": f"{task} by camera alone, in {count}",
         "pooled": shown[-1] if shown else None,
         "rows": shown,
-        "conditions": ", ".join(sorted(perturbed)),
+        "conditions": ", ".join(sorted(conditions)),
         "facts": _facts(card),
         "ring": f"{ring[0]:g} to {ring[1]:g} m, where it must stand still" if ring else "",
         "camera": f"{card.camera.width} × {card.camera.height}",
@@ -235,6 +238,8 @@ def _command(rows: Sequence[dict[str, Any]]) -> str:
     if first["perturb"] != "none":
         return ""
     words = ["navstack", "evaluate", first["policy"], "--env", first["env"]]
+    if first.get("trained_for", first["env"]) != first["env"]:
+        words.append("--other-task")
     if first.get("task_options"):
         words += ["--task-option", *first["task_options"].split()]
     words.append("--world")

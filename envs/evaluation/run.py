@@ -43,6 +43,7 @@ class Conditions:
     guard: bool = True
     difficulty: float = 1.0
     task_options: tuple[str, ...] = ()  # the task's parameters, each "name=value"
+    other_task: bool = False  # also a policy that was trained for another task
 
     @property
     def perturb(self) -> str:
@@ -118,16 +119,19 @@ def _policy(path: str) -> OnnxPolicy:
 
 
 def fly_job(job: Job) -> FlightRecord:
-    """Fly one job. Raises InputError for a policy that was trained for another task or camera."""
+    """Fly one job. Raises InputError for a policy that was trained for another camera, or for another task
+    where the conditions do not ask for that.
+    """
     environment, policy = _environment(job.world, job.conditions), _policy(job.policy)
-    policy.check_task(job.conditions.env)
+    if not job.conditions.other_task:
+        policy.check_task(job.conditions.env)
     policy.check_camera(environment.camera_spec)
     environment.reset(seed=job.seed)
     flight = environment.flight()
     log = FlightLogger(flight, environment if job.film else None)
     guard: Guard | None = guard_for(policy.card) if job.conditions.guard else None
     fly(policy, guard, flight, flight, flight, finished=lambda: flight.finished, observers=[log])
-    return log.record(job)
+    return log.record(job, policy.card.task)
 
 
 class FlightLogger:
@@ -156,8 +160,8 @@ class FlightLogger:
             self._chase.append(chase)
             self._times.append(tick.time)
 
-    def record(self, job: Job) -> FlightRecord:
-        """The record of the finished flight."""
+    def record(self, job: Job, trained_for: str) -> FlightRecord:
+        """The record of the finished flight, by a policy that was trained for that task."""
         simulator = self._flight.simulator
         position = simulator.above_ground(simulator.vehicle.position)
         target = simulator.judge.target_enu
@@ -183,6 +187,7 @@ class FlightLogger:
             frame_times=tuple(self._times),
             commands=np.array(self._commands, dtype=np.float32).reshape(-1, 4),
             report=simulator.judge.report(),
+            trained_for=trained_for,
         )
 
 
@@ -191,7 +196,8 @@ def result_rows(
 ) -> list[dict[str, Any]]:
     """One row a world, and a pooled one where there are several: the rows of `navstack evaluate --json`.
 
-    What the task's judge reports stands in the row as the mean over its flights.
+    What the task's judge reports stands in the row as the mean over its flights; `trained_for` is the task
+    that the policy was trained for.
     """
     worlds = list(dict.fromkeys(record.world for record in records))
     groups = [(world, [r for r in records if r.world == world]) for world in worlds]
@@ -201,6 +207,7 @@ def result_rows(
         result_row(
             records[0].policy, conditions.env, world, conditions.perturb, [r.outcome for r in group], seed,
             wall_seconds=round(wall_seconds, 2), task_options=" ".join(conditions.task_options),
+            trained_for=records[0].trained_for,
             **{name: float(np.mean([r.report[name] for r in group])) for name in group[0].report},
         )
         for world, group in groups

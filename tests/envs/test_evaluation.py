@@ -14,6 +14,7 @@ from navstack.contract import ZERO_COMMAND
 from navstack.envs.evaluation.run import Conditions, evaluate, plan
 from navstack.envs.flight import connect
 from navstack.envs.navigation import NavigationEnv
+from navstack.errors import InputError
 from navstack.flight import fly
 from navstack.policy import OnnxPolicy, model_names
 from navstack.safety import guard_for
@@ -65,7 +66,7 @@ def test_the_command_writes_rows_with_every_field(tmp_path):
     (row,) = json.loads(out.read_text())
     assert set(row) == {
         "policy", "env", "world", "perturb", "episodes", "successes", "success_rate", "ci_low", "ci_high",
-        "collisions", "timeouts", "seed", "wall_seconds", "task_options",
+        "collisions", "timeouts", "seed", "wall_seconds", "task_options", "trained_for",
     }  # fmt: skip
     assert row["episodes"] == 2
     assert row["successes"] + row["collisions"] + row["timeouts"] == 2
@@ -76,7 +77,7 @@ def test_the_command_writes_rows_with_every_field(tmp_path):
     [
         ((POLICY, "--world", "wintr"), "did you mean 'winter'"),
         ((POLICY, "--env", "FlyToTarge"), "did you mean 'FlyToTarget'"),
-        ((POLICY, "--env", "Search"), "trained for FlyToTarget"),
+        ((POLICY, "--env", "Search"), "trained for FlyToTarget, not for Search; --other-task flies it"),
         ((POLICY, "--task-option", "distanse=2"), "no parameter 'distanse'"),
         ((POLICY, "--task-option", "distance"), "not name=value"),
         ((POLICY, "--airframe", "crazyflye"), "did you mean 'crazyflie'"),
@@ -92,6 +93,30 @@ def test_bad_input_is_one_sentence(arguments, sentence):
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_another_task_is_flown_where_that_is_asked_for_and_is_said(tmp_path):
+    out, page = tmp_path / "rows.json", tmp_path / "index.html"
+    arguments = ("--env", "Distractors", "--world", "park", "--episodes", "1", "--seed", "8800000")
+    done = run(POLICY, *arguments, "--workers", "1", "--other-task", "--json", out, "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert "(trained for FlyToTarget) in Distractors" in " ".join(done.stdout.split())
+    (row,) = json.loads(out.read_text())
+    assert (row["env"], row["trained_for"], row["episodes"]) == ("Distractors", "FlyToTarget", 1)
+    words = page.read_text(encoding="utf-8")
+    assert "the policy was trained for FlyToTarget, not for Distractors" in words
+    assert "navstack evaluate fly-to-target --env Distractors --other-task --world park" in words
+
+
+def test_the_conditions_say_whether_another_task_may_be_flown():
+    with pytest.raises(InputError, match="trained for FlyToTarget, not for Search"):
+        evaluate(POLICY, ["park"], 1, 1, Conditions(env="Search"), workers=1)
+    rows, (record,) = evaluate(
+        POLICY, ["park"], 1, 1, Conditions(env="Clutter", task_options=("density=0.01",), other_task=True),
+        workers=1,
+    )  # fmt: skip
+    assert rows[0]["trained_for"] == record.trained_for == "FlyToTarget"
+    assert record.env == "Clutter density=0.01"
 
 
 def test_an_existing_result_is_left_alone(tmp_path):
