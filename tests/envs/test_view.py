@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,14 @@ import numpy as np
 import pytest
 
 from navstack.envs.commands.view import View
+from navstack.envs.navigation import NavigationEnv
+from navstack.episodes import episode_path, load_episode, save_episode
 from navstack.errors import InputError
+from navstack.policies.imitation.config import CollectConfig
+from navstack.policies.imitation.rollout import CollectJob, collect_episode
 
 pytest.importorskip("rerun", reason="needs the extra navstack[view]")
+from rerun.chunk import RrdReader
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -144,3 +151,82 @@ def test_an_episode_that_is_none_is_refused(tmp_path: Path) -> None:
     wrong.write_bytes(b"nothing")
     with pytest.raises(InputError, match="r00_00000"):
         View(episode=wrong)()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of an expert's flight, as `navstack collect` writes it."""
+    folder = tmp_path_factory.mktemp("episodes")
+    collect_episode(CollectJob(folder, CollectConfig(longest=1.0, anywhere=0.0), 0, 0))
+    return episode_path(folder, 0, 0)
+
+
+Stream = dict[str, list[tuple[float, dict[str, Any]]]]
+
+
+def stream_of(path: Path) -> Stream:
+    """What a Rerun recording says of each entity: rows by component with their time (s; -1: always)."""
+    found: Stream = defaultdict(list)
+    for chunk in RrdReader(str(path)).stream():
+        batch = chunk.to_record_batch()
+        times = -1e9 if chunk.is_static else batch.column("flight").cast("int64").to_numpy()
+        for row, at in enumerate(np.broadcast_to(times, batch.num_rows) / 1e9):
+            parts = {n: batch.column(n)[row].as_py() for n in batch.schema.names if ":" in n}
+            found[chunk.entity_path].append((float(at), parts))
+    return {name: sorted(rows, key=lambda row: row[0]) for name, rows in found.items()}
+
+
+def shown(path: Path, folder: Path) -> Stream:
+    """What the replay of an episode sends to the viewer."""
+    out = folder / "replay.rrd"
+    View(episode=path, save=out)()
+    return stream_of(out)
+
+
+def test_a_recorded_episode_is_shown_as_it_was_flown(recorded: Path, tmp_path: Path) -> None:
+    episode, stream = load_episode(recorded), shown(recorded, tmp_path)
+    times = pytest.approx((np.cumsum(episode.dt, dtype=np.float64) - episode.dt[0]).tolist(), abs=1e-6)
+    assert [at for at, _ in stream["/camera"]] == times
+    pictures = [row["Image:buffer"][0] for _, row in stream["/camera"]]
+    assert np.array_equal(np.array(pictures, np.uint8), episode.image.reshape(len(episode), -1))
+    for who, commands in (("flown", episode.command), ("expert", episode.expert_command)):
+        for column, name in enumerate(("forward", "left", "up", "yaw_rate")):
+            rows = [row for row in stream[f"/command/{name}/{who}"] if row[0] >= 0.0]
+            assert [at for at, _ in rows] == times
+            values = [row["Scalars:scalars"][0] for _, row in rows]
+            assert values == pytest.approx(commands[:, column].tolist())
+    (path,) = stream["/world/trajectory"][-1][1]["LineStrips3D:strips"]
+    assert np.allclose(path, episode.position_enu, atol=1e-6)
+    (heading,) = stream["/world/drone"][-1][1]["Arrows3D:vectors"]
+    assert np.arctan2(heading[1], heading[0]) == pytest.approx(float(episode.yaw[-1]), abs=1e-5)
+    before, after = (row["TextDocument:text"][0] for _, row in stream["/outcome"])
+    assert "under way" in before
+    assert after.splitlines()[0] == "# 🟡 cut off"
+    assert f"seed {episode.facts.seed}, episode 0, by expert" in after
+
+
+def test_the_chase_view_of_an_episode_is_drawn_anew_in_its_world(recorded: Path, tmp_path: Path) -> None:
+    stream = shown(recorded, tmp_path)
+    drawn = [np.array(row["EncodedImage:blob"][0], np.uint8) for _, row in stream["/chase"]]
+    first, last = (cv2.imdecode(blob, cv2.IMREAD_COLOR_RGB).astype(int) for blob in (drawn[0], drawn[-1]))
+    environment = NavigationEnv()
+    environment.reset(seed=load_episode(recorded).facts.seed)
+    simulator = environment.simulator
+    again = simulator.chase_view(480, 270)
+    assert np.abs(first - again).mean() < 4.0  # JPEG
+    assert np.abs(first - last).mean() > 8.0
+    (target,) = stream["/world/target"][0][1]["Points3D:positions"]
+    assert target == pytest.approx(simulator.scenario.target_enu)
+    assert len(stream["/world/obstacles"][0][1]["Boxes3D:centers"]) > 10
+    environment.close()
+
+
+def test_an_episode_from_a_world_that_cannot_be_built_again_is_shown_without_it(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    episode = load_episode(recorded)
+    moved = replace(episode, facts=replace(episode.facts, seed=episode.facts.seed + 1))
+    stream = shown(save_episode(tmp_path, moved), tmp_path)
+    assert "cannot be built again" in capsys.readouterr().out
+    assert len(stream["/camera"]) == len(episode)
+    assert not {"/chase", "/world/obstacles"} & set(stream)
