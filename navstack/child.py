@@ -7,8 +7,17 @@ import os
 import select
 from typing import Any
 
+from navstack.opencv import one_thread
+
 STDIN = 0
+STEP_BACK = 5  # nice levels below the loop
 LONGEST = 1 << 20  # bytes of settings
+
+
+def step_back() -> None:
+    """Leave the processor to the loop where both want it, and other cores to others."""
+    os.nice(STEP_BACK)
+    one_thread()
 
 
 def read_settings() -> dict[str, Any]:

@@ -18,4 +18,9 @@ try:
 except ImportError as error:
     raise InputError(f"OpenCV cannot be loaded ({error}); {TWO_WAYS}") from error
 
-__all__ = ["TWO_WAYS", "cv2"]
+__all__ = ["TWO_WAYS", "cv2", "one_thread"]
+
+
+def one_thread() -> None:
+    """Compute in the thread that calls: pictures are small, and handing them to others costs more."""
+    cv2.setNumThreads(1)

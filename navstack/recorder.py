@@ -153,9 +153,14 @@ class FlightRecorder:
                 self._there.pop(0).unlink()
 
     def sync(self) -> None:
-        """Have the disk hold what was written, for the day that the power fails."""
+        """Have the disk hold what was written, for the day that the power fails.
+
+        Raises InputError where the file was removed: what is written from then on would be lost in silence.
+        """
         with disk_errors(self.path):
             os.fdatasync(self._file.fileno())
+            if not os.fstat(self._file.fileno()).st_nlink:
+                raise InputError(f"{self.path}: the flight log was removed in flight")
 
     def close(self) -> None:
         """End the file; harmless when already closed."""

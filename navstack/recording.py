@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from navstack.card import card_from_json
-from navstack.child import loop_is_gone, read_settings
+from navstack.child import loop_is_gone, read_settings, step_back
 from navstack.errors import InputError
 from navstack.recorder import FlightRecorder, Rotation
 from navstack.ring import Ring, RingReader
@@ -50,6 +50,7 @@ def _note(when: float, text: str) -> Note:
 
 def main() -> int:
     """Run the process; 2 with one sentence where the log cannot be written."""
+    step_back()
     settings = read_settings()
     try:
         ring = Ring.open(settings["ring"])
@@ -59,7 +60,7 @@ def main() -> int:
         recorder = FlightRecorder(Path(settings["path"]), card, rotation, guard)
         print("ready", flush=True)
         try:
-            record(RingReader(ring), recorder)
+            record(RingReader(ring, settings["reader"]), recorder)
         finally:
             recorder.close()
     except InputError as error:

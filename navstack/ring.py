@@ -21,7 +21,8 @@ from navstack.errors import InputError
 _MAGIC = b"navring1"
 _HEADER = struct.Struct("<8sIIQI")  # magic, slots, bytes in a slot, records written, requests
 _SLOT = struct.Struct("<QII")  # number of the record (from 1), length, checksum
-_WRITTEN, _REQUESTS = 16, 24  # byte offsets in the header
+_WRITTEN, _REQUESTS, _READ = 16, 24, 32  # byte offsets in the header
+READERS = 4  # that tell how far they have come
 _START = 64
 
 
@@ -68,6 +69,14 @@ class Ring:
         """Ask the writer."""
         struct.pack_into("<I", self.memory, _REQUESTS, (self.requests + 1) & 0xFFFFFFFF)
 
+    def read(self, reader: int) -> int:
+        """The number up to which the reader with this index has taken or skipped."""
+        return int(struct.unpack_from("<Q", self.memory, _READ + 8 * reader)[0])
+
+    def note_read(self, reader: int, number: int) -> None:
+        """That reader has come so far."""
+        struct.pack_into("<Q", self.memory, _READ + 8 * reader, number)
+
     def offset(self, number: int) -> int:
         """Where the record with this number stands, or stood."""
         return _START + (number % self.slots) * (_SLOT.size + self.size)
@@ -106,10 +115,10 @@ class RingWriter:
 
 
 class RingReader:
-    """One reader, beginning with what is still there."""
+    """One reader, beginning with what is still there. With an index it tells the ring how far it has come."""
 
-    def __init__(self, ring: Ring) -> None:
-        self.ring = ring
+    def __init__(self, ring: Ring, index: int | None = None) -> None:
+        self.ring, self._index = ring, index
         self.dropped = 0  # records that were overwritten before they were read
         self._next = max(1, ring.written - ring.slots + 1)
 
@@ -128,6 +137,8 @@ class RingReader:
             else:
                 found.append(record)
             self._next += 1
+        if self._index is not None:
+            ring.note_read(self._index, self._next - 1)
         return found
 
     def newest(self) -> bytes | None:

@@ -6,6 +6,7 @@ The loop's part is to pack a record and copy it. What the watchers do, and wheth
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import subprocess
@@ -27,13 +28,17 @@ SLOTS = 256  # turns: five seconds at 50 Hz
 TEXT = 8 << 10  # bytes for events in a record
 READY_WITHIN = 20.0  # s
 DONE_WITHIN = 5.0  # s
+STUCK = 1.5  # s without reading anything, after which it is said
+LOOK_EVERY = 10  # turns: half a second at most
 
 
 class Watcher:
     """One watching process."""
 
-    def __init__(self, name: str, module: str, ring: Ring, settings: dict[str, Any]) -> None:
+    def __init__(self, name: str, module: str, ring: Ring, index: int, settings: dict[str, Any]) -> None:
         self.name, self._told = name, False
+        self._ring, self._index = ring, index
+        self._read, self._moved, self._stuck = 0, math.inf, False
         # A session of its own: Ctrl-C is the loop's to answer. Its standard input ends with the loop.
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -42,7 +47,9 @@ class Watcher:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"ring": ring.descriptor, **settings}).encode() + b"\n")
+        self.process.stdin.write(
+            json.dumps({"ring": ring.descriptor, "reader": index, **settings}).encode() + b"\n"
+        )
         self.process.stdin.flush()
 
     def wait_until_ready(self) -> str:
@@ -61,6 +68,11 @@ class Watcher:
             raise InputError(f"the {self.name} does not start: {sentence[0]}")
         return line
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there, running or stopped."""
+        return self.process.poll() is None
+
     def died(self) -> str | None:
         """What it said when it ended by itself, once; None while it lives."""
         if self._told or self.process.poll() is None:
@@ -69,6 +81,18 @@ class Watcher:
         assert self.process.stderr is not None
         sentence = self.process.stderr.read().decode().strip().splitlines()[-1:]
         return sentence[0] if sentence else f"ended with status {self.process.returncode}"
+
+    def stuck(self, now: float) -> str | None:
+        """What to say when it begins or ends to read nothing, as a stopped process or a dead disk does."""
+        read = self._ring.read(self._index)
+        if read != self._read or read >= self._ring.written or self._moved == math.inf:
+            self._read, self._moved = read, now
+            was, self._stuck = self._stuck, False
+            return f"the {self.name} reads again" if was else None
+        if self._stuck or now - self._moved < STUCK:
+            return None
+        self._stuck = True
+        return f"the {self.name} has read nothing for {now - self._moved:.1f} s"
 
     def end(self) -> str | None:
         """Let it finish; its last sentence where it failed now."""
@@ -106,7 +130,7 @@ class Watchers:
         return self._start("page", "navstack.view.server", settings)
 
     def _start(self, name: str, module: str, settings: dict[str, Any]) -> str:
-        watcher = Watcher(name, module, self.ring, settings)
+        watcher = Watcher(name, module, self.ring, len(self._watchers), settings)
         self._watchers.append(watcher)
         return watcher.wait_until_ready()
 
@@ -121,20 +145,21 @@ class Watchers:
         return self._requests != before
 
     def __call__(self, record: Record) -> tuple[Note, ...]:
-        """Tell them of a turn; what became of them since, about once a second."""
+        """Tell them of a turn; what became of them since, every LOOK_EVERY turns."""
         if not self._writer.put(pack(record)):
             self._writer.put(pack(Record(record.tick)))  # too much was said at once: the turn itself counts
         self._turns += 1
-        if self._turns % 20:
+        if self._turns % LOOK_EVERY:
             return ()
-        found = [(watcher.name, watcher.died()) for watcher in self._watchers]
-        notes = tuple(
-            Note(record.tick.time, name, f"the {name} is gone: {said}", warning=True)
-            for name, said in found
-            if said is not None
-        )
-        self.failures += [note.text for note in notes]
-        return notes
+        return tuple(note for watcher in self._watchers for note in self._look_at(watcher, record.tick.time))
+
+    def _look_at(self, watcher: Watcher, now: float) -> list[Note]:
+        said = watcher.died()
+        if said is not None:
+            self.failures.append(f"the {watcher.name} is gone: {said}")
+            return [Note(now, watcher.name, self.failures[-1], warning=True)]
+        text = watcher.stuck(now) if watcher.alive else None
+        return [] if text is None else [Note(now, watcher.name, text, warning=True)]
 
     def __enter__(self) -> Watchers:
         return self

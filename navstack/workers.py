@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from navstack.errors import InputError
-from navstack.opencv import cv2
+from navstack.opencv import one_thread
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
@@ -102,4 +102,4 @@ def _cluster_pool(workers: int, address: str) -> Pool:
 def _begin() -> None:
     """Leave Ctrl-C, which reaches the whole group of processes, to the parent, and other cores to others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    one_thread()

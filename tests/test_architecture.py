@@ -28,6 +28,7 @@ MAY_NOT_IMPORT = {
 EXTRAS = {"navstack": (), "navstack.envs": ("sim",), "navstack.policies": ("train", "sim")}
 MORE_EXTRAS = {
     "navstack/autopilot/mavlink": ("mavlink",),
+    "envs/faults": ("mavlink",),
     "envs/sitl": ("mavlink",),
     "envs/view": ("view",),
     "policies/cells/compiled": ("fast",),

@@ -21,7 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
 
-from navstack.child import loop_is_gone, read_settings
+from navstack.child import loop_is_gone, read_settings, step_back
+from navstack.contract import Frame
 from navstack.errors import InputError
 from navstack.opencv import cv2
 from navstack.ring import Ring, RingReader
@@ -43,14 +44,16 @@ SECURITY = {
 class Watch:
     """What is known of the flight now, for any number of requests."""
 
-    def __init__(self, ring: Ring, card: dict[str, Any]) -> None:
-        self._ring, self._reader, self._card = ring, RingReader(ring), card
+    def __init__(self, ring: Ring, reader: RingReader, card: dict[str, Any]) -> None:
+        self._ring, self._reader, self._card = ring, reader, card
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {}
         self._link: dict[str, Any] | None = None
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._actions: dict[str, str] = {}
-        self._jpeg, self._seen, self._holds, self._late, self._frames = b"", 0.0, 0, 0, 0
+        self._frame: Frame | None = None  # the newest
+        self._drawn: tuple[Frame | None, bytes] = (None, b"")  # and as PNG, where somebody has looked
+        self._seen, self._holds, self._late, self._frames = 0.0, 0, 0, 0
 
     def look(self) -> None:
         """Take what the ring holds."""
@@ -60,10 +63,8 @@ class Watch:
         with self._lock:
             for record in records:
                 self._note(record)
-            frame = next((r.tick.frame for r in reversed(records) if r.tick.frame is not None), None)
-            if frame is not None:
-                bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-                self._jpeg = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+            frames = (r.tick.frame for r in reversed(records) if r.tick.frame is not None)
+            self._frame = next(frames, self._frame)
             self._seen = time.monotonic()
 
     def _note(self, record: Record) -> None:
@@ -103,9 +104,14 @@ class Watch:
             return json.dumps(_finite(facts)).encode()
 
     def picture(self) -> bytes:
-        """The newest frame as PNG, empty before the first."""
+        """The newest frame as PNG, empty before the first. Nothing is encoded while nobody looks."""
         with self._lock:
-            return self._jpeg
+            frame, data = self._drawn
+            if self._frame is not frame and self._frame is not None:
+                bgr = cv2.cvtColor(self._frame.image, cv2.COLOR_RGB2BGR)
+                data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+                self._drawn = (self._frame, data)
+            return data
 
     def hold(self) -> None:
         """Ask the loop for hold."""
@@ -256,9 +262,11 @@ def serve(address: str, watch: Watch, token: str | None) -> tuple[Server, str]:
 
 def main() -> int:
     """Serve until the flight loop is gone."""
+    step_back()
     settings = read_settings()
     try:
-        watch = Watch(Ring.open(settings["ring"]), json.loads(settings["card"]))
+        ring = Ring.open(settings["ring"])
+        watch = Watch(ring, RingReader(ring, settings["reader"]), json.loads(settings["card"]))
         server, address = serve(settings["address"], watch, settings["token"])
     except InputError as error:
         print(f"navstack page: {error}", file=sys.stderr, flush=True)

@@ -60,6 +60,49 @@ def test_a_reader_sees_what_was_written_in_order_and_counts_what_it_missed(steps
     assert written[-1:] == seen[-1:]
 
 
+def test_a_reader_with_an_index_tells_how_far_it_has_come():
+    ring = Ring.create(8, 32)
+    writer, first, second = RingWriter(ring), RingReader(ring, 0), RingReader(ring, 1)
+    for _ in range(3):
+        writer.put([b"x"])
+    first.take()
+    assert (ring.read(0), ring.read(1)) == (3, 0)
+    for _ in range(20):
+        writer.put([b"x"])
+    second.take()
+    assert (ring.read(0), ring.read(1), ring.written) == (3, 23, 23)
+    ring.close()
+
+
+def test_a_recorder_that_is_stopped_is_told_of_and_the_loop_goes_on(tmp_path):
+    """The times are those of the records: nobody waits for them."""
+    with Watchers(CARD) as watchers:
+        watchers.record_to(tmp_path / "flight.mcap", Rotation())
+        (recorder,) = watchers.processes.values()
+        os.kill(recorder, signal.SIGSTOP)
+        notes = []
+        for index in range(60):
+            notes += watchers(record(0.1 * index))
+        assert [note.text for note in notes] == ["the recorder has read nothing for 2.0 s"]
+        os.kill(recorder, signal.SIGCONT)
+        deadline = time.monotonic() + 10.0
+        while watchers.ring.read(0) < watchers.ring.written and time.monotonic() < deadline:
+            time.sleep(0.02)
+        notes = [note for index in range(60, 80) for note in watchers(record(0.1 * index))]
+        assert [note.text for note in notes] == ["the recorder reads again"]
+    assert not watchers.failures
+
+
+def test_a_log_that_is_removed_in_flight_is_told_of(tmp_path):
+    recorder = FlightRecorder(tmp_path / "flight.mcap", CARD)
+    recorder.write(record(0.0))
+    recorder.sync()
+    recorder.path.unlink()
+    with pytest.raises(InputError, match=r"flight\.mcap: the flight log was removed in flight"):
+        recorder.sync()
+    recorder.close()
+
+
 def test_a_record_that_is_overwritten_while_it_is_read_is_not_believed():
     ring = Ring.create(4, 16)
     writer, reader = RingWriter(ring), RingReader(ring)

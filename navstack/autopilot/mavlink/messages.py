@@ -23,7 +23,8 @@ STREAMS = {  # message -> interval in us; the autopilot sends the rest at its ow
     dialect.MAVLINK_MSG_ID_LOCAL_POSITION_NED: 33_333,
     dialect.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: 200_000,
     dialect.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: 200_000,
-    dialect.MAVLINK_MSG_ID_POSITION_TARGET_LOCAL_NED: 50_000,
+    # No multiple of a camera's period: an echo that always comes just after our setpoint hides a rival's.
+    dialect.MAVLINK_MSG_ID_POSITION_TARGET_LOCAL_NED: 37_000,
     dialect.MAVLINK_MSG_ID_SYS_STATUS: 1_000_000,
     dialect.MAVLINK_MSG_ID_BATTERY_STATUS: 1_000_000,
     dialect.MAVLINK_MSG_ID_HOME_POSITION: 1_000_000,
