@@ -9,9 +9,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from navstack import plugins
 from navstack.files import write_atomically
 
@@ -37,7 +34,7 @@ def run(name: str, path: Path | None = None) -> int:
         row["machine"] = machine()
     if path is not None:
         write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
-    Console().print(table(name, rows))
+    print(table(name, rows))
     return 0 if all(row["held"] is not False for row in rows) else 1
 
 
@@ -97,24 +94,25 @@ def machine() -> str:
     return f"{name}, {cores} cores, Python {platform.python_version()}"
 
 
-def table(name: str, rows: list[Row]) -> Table:
-    """The rows as a table."""
-    result = Table(title=f"navstack bench {name} on {machine()}", title_justify="left")
-    for heading in ("what", "measured", "against", "reference", "ratio", "budget", "held"):
-        numeric = heading in ("measured", "reference", "ratio", "budget")
-        result.add_column(heading, justify="right" if numeric else "left")
+def table(name: str, rows: list[Row]) -> str:
+    """The rows as a table in Markdown, its columns aligned."""
+    lines: list[tuple[str, ...]] = [("what", "measured", "against", "reference", "ratio", "budget", "held")]
     for row in rows:
-        held = {True: "[green]yes[/]", False: "[bold red]no[/]"}.get(row["held"], "")
-        result.add_row(
-            str(row["what"]),
-            _number(row["value"], row["unit"]),
-            str(row["against"] or ""),
-            _number(row["reference"], row["unit"]),
-            _number(row["ratio"], "x"),
-            _number(row["budget"], "x" if row["ratio"] is not None else row["unit"]),
-            held,
+        lines.append(
+            (
+                str(row["what"]),
+                _number(row["value"], row["unit"]),
+                str(row["against"] or ""),
+                _number(row["reference"], row["unit"]),
+                _number(row["ratio"], "x"),
+                _number(row["budget"], "x" if row["ratio"] is not None else row["unit"]),
+                {True: "yes", False: "no"}.get(row["held"], ""),
+            )
         )
-    return result
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, tuple("-" * width for width in widths))
+    drawn = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
+    return "\n".join((f"navstack bench {name} on {machine()}", "", *drawn))
 
 
 def _number(value: float | None, unit: str) -> str:

@@ -24,6 +24,7 @@ from navstack.contract import Limits, PolicyCard
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
 from navstack.mission import Mission, MissionOptions, MissionSummary
+from navstack.opencv import one_thread
 from navstack.policy import OnnxPolicy
 from navstack.recorder import Rotation
 from navstack.safety import Guard, GuardConfig, guard_for
@@ -48,6 +49,7 @@ def run(arguments: Fly) -> int:
     Raises InputError before anything spins, in one sentence.
     """
     check_arguments(arguments)
+    one_thread()
     policy = OnnxPolicy.load(arguments.policy)
     print(f"policy {arguments.policy}: {policy.card.task}; real_flights: {policy.card.real_flights}")
     if policy.card.real_flights == 0:

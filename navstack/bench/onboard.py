@@ -23,6 +23,7 @@ from navstack.bench.references import WARM_UP, time_steps
 from navstack.camera import open_camera
 from navstack.contract import Frame, PolicyCard, VehicleState, VelocityCommand
 from navstack.flight import Loop
+from navstack.opencv import one_thread
 from navstack.policy import OnnxPolicy, model_names
 from navstack.recorder import Rotation
 from navstack.safety import VehicleHealth, guard_for
@@ -204,6 +205,7 @@ def _paced(name: str, rate: float) -> list[Row]:
     """The real thing: camera decode, recorder and page on."""
     gc.collect()
     gc.freeze()  # as `navstack fly` does
+    one_thread()
     policy = OnnxPolicy.load(name)
     what = f"{name}, {rate:g} Hz, all on"
     with (

@@ -106,6 +106,7 @@ class Rectifier:
         )
         plain = not any(calibration.distortion) and (calibration.width, calibration.height) == self._size
         self._maps = None if plain and same_view else self._remapping()
+        self._straight: Any = None  # what is averaged down, used again for every picture
 
     def _remapping(self) -> tuple[Any, Any]:
         """Where each pixel of a magnified target comes from: averaging down afterwards avoids aliasing."""
@@ -141,8 +142,10 @@ class Rectifier:
             )
         if self._maps is None:
             return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-        straight = cv2.remap(bgr, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        small = cv2.resize(straight, self._size, interpolation=cv2.INTER_AREA)
+        self._straight = cv2.remap(
+            bgr, *self._maps, cv2.INTER_LINEAR, dst=self._straight, borderMode=cv2.BORDER_REPLICATE
+        )
+        small = cv2.resize(self._straight, self._size, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
