@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from navstack.errors import InputError
-from navstack.policies.cells.cell import Step, check_lengths, ended, run_steps
+from navstack.policies.cells.cell import Step, at_the_end, check_lengths, ended, run_steps
+from navstack.policies.cells.ltc_sequence import FusedSequence, SynapseLists, synapse_lists
 from navstack.policies.cells.solvers import EVALUATIONS, SOLVERS, check_solver
 from navstack.policies.wiring import Wiring
 
@@ -128,6 +129,8 @@ class LtcCore(nn.Module):
         place[hearing] = np.arange(len(hearing))
         for what, values in (("entries", entries), ("sources", sources), ("place", place)):
             self.register_buffer(f"{name}_{what}", torch.from_numpy(values), persistent=False)
+        for what, tensor in synapse_lists(polarity)._asdict().items():
+            self.register_buffer(f"{name}_list_{what}", tensor, persistent=False)
 
     def effective_parameters(self) -> int:
         """Four a synapse, three a neuron, two an input and an output."""
@@ -170,11 +173,28 @@ class LtcCore(nn.Module):
         self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Many frames; see `Core.sequence`. With the numba back end dt gets no gradient."""
-        if self.backend == "torch":
+        if self.solver != "fused":
             return run_steps(self.prepared(), x, state, dt, lengths)
         check_lengths(lengths, x)
-        states, last = self._compiled(x * self.input_w + self.input_b, state, dt, lengths)
+        run = self._compiled if self.backend == "numba" else self._by_lists
+        states, last = run(x * self.input_w + self.input_b, state, dt, lengths)
         return ended(states[..., -self.output_size :] * self.output_w + self.output_b, lengths), last
+
+    def _by_lists(
+        self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Mapped inputs to states (B, T, S) and the last."""
+        weight, gleak = nn.functional.softplus(self.weight), nn.functional.softplus(self.gleak)
+        values = torch.stack([self.sigma, self.mu, weight, weight * self.erev])
+        base = torch.stack([gleak * self.vleak, gleak + EPSILON])
+        capacity = nn.functional.softplus(self.cm)[:, None] * (self.steps / dt.t()[:, None])
+        lists = self._lists_of("sensory"), self._lists_of("internal")
+        synapses = values.split([len(part.sources) for part in lists], dim=1)
+        states: Tensor = FusedSequence.apply(  # type: ignore[no-untyped-call]
+            x.permute(1, 2, 0).contiguous(), state.t(), base, capacity, *synapses, lists, self.steps
+        )
+        states = states.permute(2, 0, 1)
+        return states, at_the_end(states, lengths)
 
     def _compiled(
         self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None
@@ -191,6 +211,9 @@ class LtcCore(nn.Module):
         base = torch.stack([gleak * self.vleak, gleak + EPSILON])
         cm = nn.functional.softplus(self.cm)
         return CompiledLtc.apply(x, state, dt, entries, base, cm, self._lists, self.steps, lengths)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _lists_of(self, name: str) -> SynapseLists:
+        return SynapseLists(*(self.get_buffer(f"{name}_list_{what}") for what in SynapseLists._fields))
 
     def _membrane(self) -> Membrane:
         return Membrane(
