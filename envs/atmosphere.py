@@ -2,13 +2,16 @@
 
 A picture of 96 x 64 pixels has a budget of 0.06 ms here, so colours come from small tables that are made
 once a scene, four channels of a pixel travel as one 32-bit word, the intermediate arrays are kept, and whole
-numbers have 32 bits, in which processors convert and add several at once, until a table is asked.
+numbers have 32 bits, in which processors convert and add several at once, until a table is asked. Where there
+is Numba, the camera's pictures go through `compiled_atmosphere.py` instead, which draws the same.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import cv2
 import numpy as np
@@ -29,12 +32,40 @@ FOG_REACH = 400.0  # m: how far that layer reaches at the horizon
 BACKGROUND = 1.0 - 1e-6  # the depth buffer from which on nothing stands there
 
 _FOG_STEPS = 4096  # of the table of fog over distance
-_RISES = 256  # of the sky's table, over the sine of the elevation
+RISES = 256  # of the sky's table, over the sine of the elevation
 _COVERS = 32  # of the sky's table, over how much cloud there is
-_TILE = 256  # pixels of the square of clouds that repeats
-_CLOUD_SCALE = 40.0  # pixels of the square for one height of the clouds above the camera
-_WHOLE_SQUARES = 16.0 * _TILE  # pixels: further than any ray goes, and a whole number of squares
-_CLOUD_CURVE = 0.2  # sine of elevation added so that clouds do not shrink without end at the horizon
+TILE = 256  # pixels of the square of clouds that repeats
+CLOUD_SCALE = 40.0  # pixels of the square for one height of the clouds above the camera
+WHOLE_SQUARES = 16.0 * TILE  # pixels: further than any ray goes, and a whole number of squares
+CLOUD_CURVE = 0.2  # sine of elevation added so that clouds do not shrink without end at the horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """A pinhole camera's rays, and how its depth buffer reads in steps of the table of fog."""
+
+    shape: tuple[int, int]  # rows, columns
+    rays: Doubles  # (3, H * W) unit: right, up, forward
+    far_steps: Float  # (H, W): over fixed + span * depth they are the steps
+    farthest: float  # m, of the table's last entry but one
+    fixed: np.float32
+    span: np.float32
+
+    @classmethod
+    def of(cls, width: int, height: int, horizontal_fov: float, near: float, far: float) -> Self:
+        """Those of a camera with square pixels."""
+        rays, length = pixel_rays(width, height, horizontal_fov)
+        # The distance along the ray is length * far * near / (far - (far - near) * depth). Here it is counted
+        # in steps of the table of fog, with the background a little nearer than its last entry.
+        steps = length * ((_FOG_STEPS - 2) / far / length.max() * far * near)
+        return cls(
+            (height, width), np.ascontiguousarray(rays.reshape(-1, 3).T),
+            steps.astype(np.float32), far * float(length.max()), np.float32(far), np.float32(near - far),
+        )  # fmt: skip
+
+    def directions(self, axes: Axes, part: slice, out: Float) -> None:
+        """East, north and up of the unit rays of these pixels, to `out` (3, pixels)."""
+        np.matmul(np.array(axes, dtype=np.float32).T, self.rays[:, part], out=out)
 
 
 class Atmosphere:
@@ -46,15 +77,8 @@ class Atmosphere:
     def __init__(
         self, width: int, height: int, horizontal_fov: float, near: float, far: float, smooth: bool = False
     ) -> None:
-        self._shape, self._far = (height, width), far
-        self._smooth = smooth
-        rays, length = pixel_rays(width, height, horizontal_fov)
-        self._rays = np.ascontiguousarray(rays.reshape(-1, 3).T)  # (3, H * W) unit: right, up, forward
-        # The distance along the ray is length * far * near / (far - (far - near) * depth). Here it is counted
-        # in steps of the table of fog, with the background a little nearer than its last entry.
-        self._far_steps = (length * ((_FOG_STEPS - 2) / far / length.max() * far * near)).astype(np.float32)
-        self._farthest = far * float(length.max())  # m, of the table's last entry but one
-        self._fixed, self._span = np.float32(far), np.float32(near - far)
+        self._optics = Optics.of(width, height, horizontal_fov, near, far)
+        self._smooth, self._shape = smooth, (height, width)
         self._step = np.empty(self._shape, dtype=np.float32)
         self._whole = np.empty((3, *self._shape), dtype=np.int32)
         self._index = np.empty(self._shape, dtype=np.intp)
@@ -89,15 +113,15 @@ class Atmosphere:
 
     def _draw_fog(self, rgba: npt.NDArray[np.uint8], depth: Float, rows: tuple[int, int], fog: Fog) -> None:
         """Over these rows; all the others are sky, which is drawn over whatever is there."""
-        part = slice(*rows)
+        part, optics = slice(*rows), self._optics
         step, whole, index = self._step[part], self._whole[0, part], self._index[part]
         kept, added = self._word[0, part], self._word[1, part]
-        np.multiply(depth, self._span, out=step)
-        step += self._fixed
-        np.divide(self._far_steps[part], step, out=step)
+        np.multiply(depth, optics.span, out=step)
+        step += optics.fixed
+        np.divide(optics.far_steps[part], step, out=step)
         np.copyto(whole, step, casting="unsafe")
         np.copyto(index, whole)
-        share, color = _fog_tables(fog, self._farthest)
+        share, color = fog_tables(fog, optics.farthest)
         share.take(index, out=kept, mode="clip")
         color.take(index, out=added, mode="clip")
         bytes_kept = kept.view(np.uint8).reshape(rgba.shape)
@@ -110,24 +134,24 @@ class Atmosphere:
         part = slice(top * width, bottom * width)
         shape = (bottom - top, width)
         direction = self._direction[:, part]
-        np.matmul(np.array(axes, dtype=np.float32).T, self._rays[:, part], out=direction)
+        self._optics.directions(axes, part, direction)
         east, north, up = direction
         np.maximum(up, 0.0, out=up)
         stretch = self._stretch[part]
         entry: Wholes = self._whole[0, top:bottom]
-        np.multiply(up, np.float32(_RISES - 1), out=stretch)
+        np.multiply(up, np.float32(RISES - 1), out=stretch)
         np.copyto(entry, stretch.reshape(shape), casting="unsafe")
         if sky.cloud_cover > 0.0:
             # A flat layer of clouds: a ray meets it the further out the lower it points.
-            np.add(up, np.float32(_CLOUD_CURVE), out=stretch)
-            np.divide(np.float32(_CLOUD_SCALE), stretch, out=stretch)
+            np.add(up, np.float32(CLOUD_CURVE), out=stretch)
+            np.divide(np.float32(CLOUD_SCALE), stretch, out=stretch)
             east *= stretch
             north *= stretch
             entry += self._clouds(east.reshape(shape), north.reshape(shape), top, bottom, sky)
         index: Indices = self._index[top:bottom]
         np.copyto(index, entry)
         words: Words = self._word[0, top:bottom]
-        _sky_table(sky, fog).take(index, out=words, mode="clip")
+        sky_table(sky, fog).take(index, out=words, mode="clip")
         return words
 
     def _clouds(self, east: Float, north: Float, top: int, bottom: int, sky: Sky) -> Wholes:
@@ -139,10 +163,10 @@ class Atmosphere:
         places: Wholes = self._whole[1, top:bottom]
         columns: Wholes = self._whole[2, top:bottom]
         for values, out in ((north, places), (east, columns)):
-            values += _WHOLE_SQUARES  # positive, so that the cast rounds everything the same way
+            values += WHOLE_SQUARES  # positive, so that the cast rounds everything the same way
             np.copyto(out, values, casting="unsafe")
-            out &= _TILE - 1
-        places *= _TILE
+            out &= TILE - 1
+        places *= TILE
         places += columns
         index: Indices = self._index[top:bottom]
         np.copyto(index, places)
@@ -161,7 +185,7 @@ def pixel_rays(width: int, height: int, horizontal_fov: float) -> tuple[Doubles,
 
 
 @lru_cache(maxsize=16)
-def _fog_tables(fog: Fog, farthest: float) -> tuple[Words, Words]:
+def fog_tables(fog: Fog, farthest: float) -> tuple[Words, Words]:
     """What fog leaves of a colour, and what it adds to it, by distance in steps: two tables of pixels."""
     distance = np.arange(_FOG_STEPS) * (farthest / (_FOG_STEPS - 2))
     clear = np.exp(-fog.density * distance)[:, None]
@@ -170,9 +194,9 @@ def _fog_tables(fog: Fog, farthest: float) -> tuple[Words, Words]:
 
 
 @lru_cache(maxsize=16)
-def _sky_table(sky: Sky, fog: Fog) -> Words:
-    """(_COVERS * _RISES,) pixels: the sky's colour by amount of cloud, then by sine of elevation."""
-    rise = np.linspace(0.0, 1.0, _RISES)[:, None]
+def sky_table(sky: Sky, fog: Fog) -> Words:
+    """(_COVERS * RISES,) pixels: the sky's colour by amount of cloud, then by sine of elevation."""
+    rise = np.linspace(0.0, 1.0, RISES)[:, None]
     zenith, horizon = np.array(sky.zenith_color), np.array(sky.horizon_color)
     clear = horizon + (zenith - horizon) * (1.0 - np.exp(-rise / 0.3)) / (1.0 - math.exp(-1.0 / 0.3))
     cloud = 0.3 * horizon + 0.7 * max(float(horizon.max()), 0.55)
@@ -185,15 +209,15 @@ def _sky_table(sky: Sky, fog: Fog) -> Words:
 
 @lru_cache(maxsize=4)
 def cloud_square(seed: int, cover: float) -> tuple[Float, Wholes]:
-    """(_TILE, _TILE) amount of cloud, 0 to 1, and the same as offsets in the sky's table; the edges meet."""
+    """(TILE, TILE) amount of cloud, 0 to 1, and the same as offsets in the sky's table; the edges meet."""
     rng = np.random.default_rng(seed)
-    noise = np.zeros((_TILE, _TILE), dtype=np.float32)
+    noise = np.zeros((TILE, TILE), dtype=np.float32)
     for cells, weight in ((4, 1.0), (8, 0.8), (16, 0.5), (32, 0.3)):
         # Three rows and columns more on each side let the cubic interpolation see across the edges.
         wrapped = np.pad(rng.random((cells, cells), dtype=np.float32), 3, mode="wrap")
-        size = _TILE // cells
+        size = TILE // cells
         large = cv2.resize(wrapped, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
-        noise += np.float32(weight) * large[3 * size : 3 * size + _TILE, 3 * size : 3 * size + _TILE]
+        noise += np.float32(weight) * large[3 * size : 3 * size + TILE, 3 * size : 3 * size + TILE]
     sample = noise[::4, ::4]  # as telling as the whole, and a flight starts sooner
     threshold, soft = np.quantile(sample, 1.0 - cover), 1.2 * sample.std()
     amount = np.clip((noise - np.float32(threshold)) / np.float32(soft), 0.0, 1.0)
@@ -202,7 +226,7 @@ def cloud_square(seed: int, cover: float) -> tuple[Float, Wholes]:
 
 def _cloud_offsets(amount: Float) -> Wholes:
     """The offset in the sky's table of each amount of cloud."""
-    return np.rint(amount * np.float32(_COVERS - 1)).astype(np.int32) * _RISES
+    return np.rint(amount * np.float32(_COVERS - 1)).astype(np.int32) * RISES
 
 
 def _words(colors: Doubles) -> Words:

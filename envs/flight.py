@@ -50,8 +50,10 @@ class SimulatedFlight:
 
     def wait(self, deadline: float) -> Frame | None:
         """Advance until the next frame arrives, `deadline` is reached or the flight is decided."""
+        return self._wait(math.ceil(deadline * PHYSICS_HZ - 1e-6))
+
+    def _wait(self, last_step: int) -> Frame | None:
         simulator, under_way = self.simulator, self._under_way
-        last_step = math.ceil(deadline * PHYSICS_HZ - 1e-6)
         while True:
             if under_way and under_way[0][0] <= simulator.steps:
                 return under_way.popleft()[1]
@@ -76,7 +78,7 @@ class SimulatedFlight:
     def next_frame(self) -> Frame:
         """Advance until a frame arrives; at the end of the flight the picture of its last instant."""
         while not self.finished:
-            frame = self.wait(self.simulator.next_frame_step / PHYSICS_HZ)
+            frame = self._wait(self.simulator.next_frame_step)
             if frame is not None:
                 return frame
         return Frame(self._picture(), self.simulator.time)

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
 from navstack.contract import CameraSpec, Image, Limits, VelocityCommand
 from navstack.envs.flight import SimulatedFlight
@@ -92,6 +93,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             self.world_spec, load_airframe(airframe), flown, self.camera_spec,
             timing or FrameTiming(), checked_perturbations(perturb, purpose),
         )  # fmt: skip
+        self._flight: SimulatedFlight | None = None  # until the first reset
         bound = self.limits.as_array()
         self.action_space = spaces.Box(-bound, bound, dtype=np.float32)
         picture = (self.camera_spec.height, self.camera_spec.width, 3)
@@ -105,25 +107,33 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         """Begin a flight in a new exact world; the same seed gives the same world and images bit for bit.
 
         `options={"anywhere": True}` begins wherever a flight may get to instead of at the task's start, which
-        is for learning: success from there is not the task's. Raises InputError for other options.
+        is for learning: success from there is not the task's. Raises InputError for other options, where the
+        world cannot hold the task, and when the environment is closed.
         """
+        self._refuse_when_closed()
         super().reset(seed=seed)
         if unknown := set(options or ()) - {"anywhere"}:
             raise InputError(f"reset option '{min(unknown)}' is not known; there is 'anywhere'")
         rng, mirrored = self._pair(seed)
         anywhere = bool((options or {}).get("anywhere"))
+        self._flight = None
         self.simulator.reset(rng, self.difficulty, anywhere, mirrored)
-        self._flight = SimulatedFlight(self.simulator, self.picture)
-        self._first_frame = self._flight.next_frame()
+        self._flight = flight = SimulatedFlight(self.simulator, self._picture)
+        self._first_frame = flight.next_frame()
         self._captured = self._first_frame.capture_time
         self._progress = self._remaining()
         nominal = 1.0 / self.simulator.timing.rate_hz
         return self._observation(self._first_frame.image, nominal), self._info()
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Fly one command until the next frame. Raises InputError unless it is 4 finite numbers."""
-        self._flight.send(self._checked_action(action))
-        frame = self._flight.next_frame()
+        """Fly one command until the next frame.
+
+        Raises InputError unless it is 4 finite numbers, and when the environment is closed; Gymnasium's
+        ResetNeeded before the first reset. The flight goes on as if the refused command had not come.
+        """
+        flight = self._begun("step")
+        flight.send(self._checked_action(action))
+        frame = flight.next_frame()
         elapsed, self._captured = frame.capture_time - self._captured, frame.capture_time
         outcome = self.simulator.outcome
         remaining = self._remaining()
@@ -133,12 +143,20 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         return self._observation(frame.image, elapsed), reward, terminated, outcome == TIMEOUT, self._info()
 
     def flight(self) -> SimulatedFlight:
-        """The flight that the last reset began, as camera, vehicle and clock of the closed loop; ask once."""
-        self._flight.hand_back(self._first_frame)
-        return self._flight
+        """The flight that the last reset began, as camera, vehicle and clock of the closed loop; ask once.
+
+        Raises like `step`; so do `picture` and `render`.
+        """
+        flight = self._begun("flight")
+        flight.hand_back(self._first_frame)
+        return flight
 
     def picture(self) -> Image:
         """What the camera sees now; black without a camera."""
+        self._begun("picture")
+        return self._picture()
+
+    def _picture(self) -> Image:
         if self.with_camera:
             return self.simulator.capture()
         return np.zeros((self.camera_spec.height, self.camera_spec.width, 3), dtype=np.uint8)
@@ -147,6 +165,7 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         """The chase view, (360, 640, 3) uint8 RGB, in render mode "rgb_array"."""
         if self.render_mode is None:
             return None
+        self._begun("render")
         return self.simulator.chase_view()
 
     @property
@@ -157,6 +176,16 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     def close(self) -> None:
         """Release the physics server."""
         self.simulator.close()
+
+    def _begun(self, method: str) -> SimulatedFlight:
+        self._refuse_when_closed()
+        if self._flight is None:
+            raise ResetNeeded(f"no flight has begun: call reset before {method}")
+        return self._flight
+
+    def _refuse_when_closed(self) -> None:
+        if self.simulator.closed:
+            raise InputError("this environment is closed: make another one")
 
     def _remaining(self) -> float:
         simulator = self.simulator
@@ -173,9 +202,10 @@ class NavigationEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         return {"image": image, "dt": np.array([dt], dtype=np.float32)}
 
     def _info(self) -> dict[str, Any]:
+        state = self.simulator.state()
         info: dict[str, Any] = {
-            "expert_command": self.simulator.expert_command().as_array(),
-            "state": self.simulator.state(),
+            "expert_command": self.simulator.expert_command(state).as_array(),
+            "state": state,
             **self.simulator.judge.report(),
         }
         if self.simulator.outcome is not None:

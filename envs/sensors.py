@@ -13,6 +13,8 @@ import numpy.typing as npt
 from navstack.contract import CameraSpec, Image, Vector3
 from navstack.envs.atmosphere import Atmosphere, Axes, pixel_rays
 from navstack.envs.backdrop import Backdrop
+from navstack.envs.compiled import COMPILED
+from navstack.envs.compiled_atmosphere import CompiledAtmosphere
 from navstack.envs.lamps import Lamplight
 from navstack.envs.physics import pybullet
 from navstack.envs.shadows import SUN_FAR, SUN_NEAR, SunView, shade
@@ -46,7 +48,8 @@ class Camera:
         self.client, self.spec = client, spec
         self._conversion = _COLOR_ORDERS[spec.color_order]
         self._projection = projection_matrix(spec.horizontal_fov, spec.width, spec.height)
-        self._atmosphere = Atmosphere(spec.width, spec.height, spec.horizontal_fov, NEAR, FAR)
+        drawn_by = CompiledAtmosphere if COMPILED else Atmosphere
+        self._atmosphere = drawn_by(spec.width, spec.height, spec.horizontal_fov, NEAR, FAR)
         rays, length = pixel_rays(spec.width, spec.height, spec.horizontal_fov)
         self._lamplight = Lamplight(rays * length[..., None], NEAR, FAR)
         self._backdrop = Backdrop(rays)

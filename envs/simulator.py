@@ -21,7 +21,7 @@ from navstack.envs.sensors import Camera, chase_view
 from navstack.envs.stage import Stage
 from navstack.envs.tasks.base import Expert, Judge, Paired, Scenario, Task
 from navstack.envs.vehicle import GRAVITY, Airframe, Quadrotor
-from navstack.envs.vehicle.quadrotor import NO_FAULTS
+from navstack.envs.vehicle.dynamics import NO_FAULTS
 from navstack.envs.worlds.build import build_world
 from navstack.envs.worlds.scene import Scene
 from navstack.envs.worlds.spec import WorldSpec
@@ -31,6 +31,7 @@ from navstack.timing import FrameTiming
 PHYSICS_HZ = 240
 NEAR = 0.5  # m: nearer than this to any obstacle's bounding cylinder, contacts are looked up every step
 FASTEST = 6.0  # m/s: no airframe moves faster than this, wind included
+ROUNDING = 1e-9  # m, and more than that of any distance here
 
 
 class Simulator:
@@ -54,9 +55,14 @@ class Simulator:
         self.vehicle = Quadrotor(self.client, self.airframe, PHYSICS_HZ)
         self.camera = Camera(self.client, self.camera_spec)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the physics server has been released."""
+        return self.client < 0
+
     def close(self) -> None:
         """Disconnect from the physics server; harmless when already closed."""
-        if self.client >= 0:
+        if not self.closed:
             pybullet.disconnect(self.client)
             self.client = -1
 
@@ -95,6 +101,7 @@ class Simulator:
         self.command = ZERO_COMMAND
         self.outcome = None
         self.clearance = math.inf
+        self._gap, self._gap_from = -math.inf, self._start_enu  # m, to the obstacles; where it was measured
         self._next_frame_time = 0.0
         self.next_frame_step = 0
         self.next_frame_arrives = True  # the first always does
@@ -119,9 +126,9 @@ class Simulator:
         x, y, z = position_enu
         return x, y, z - slopes(x, y)
 
-    def expert_command(self) -> VelocityCommand:
-        """What the expert would fly from the true state."""
-        state = self.state()
+    def expert_command(self, state: VehicleState | None = None) -> VelocityCommand:
+        """What the expert would fly from the true state, which whoever has it already may give."""
+        state = state or self.state()
         if self.scene.slopes is not None:
             state = replace(state, position_enu=self.above_ground(state.position_enu))
         return self.expert.command(state)
@@ -148,7 +155,7 @@ class Simulator:
         """The drone and where it is flying to, from behind and above: (height, width, 3) uint8 RGB."""
         vehicle = self.vehicle
         with vehicle.shown():
-            return chase_view(self.client, vehicle.position, vehicle.yaw(), self.scene, width, height)
+            return chase_view(self.client, vehicle.position, vehicle.heading, self.scene, width, height)
 
     def _perturb_view(self, drawn: list[tuple[Perturbation, np.random.Generator]]) -> None:
         self._view, self._camera = None, self.camera
@@ -179,6 +186,7 @@ class Simulator:
         """At most 0.1 s: contacts need looking up only where one could happen within it."""
         vehicle, judge, command, wind = self.vehicle, self.judge, self.command, self.scene.wind_enu
         client, step, near = self.client, pybullet.stepSimulation, self._near_anything(until_step)
+        actuate, read, decide = vehicle.actuate, vehicle.read, judge.update
         air, slopes, scenery = self._air, self.scene.slopes, self._scenery
         if air is not None:
             air.prepare(self.above_ground(vehicle.position)[2], vehicle.velocity, wind)
@@ -187,9 +195,9 @@ class Simulator:
                 wind, vehicle.velocity_error = air.wind(self.scene.wind_enu), air.velocity_error()
             if scenery is not None:
                 command = scenery.act(number / PHYSICS_HZ, self._stage) or self.command
-            vehicle.actuate(command, wind)
+            actuate(command, wind)
             step(client)
-            vehicle.read()
+            read()
             self.steps = number
             if near and pybullet.getContactPoints(vehicle.body, physicsClientId=client):
                 self.clearance = 0.0
@@ -199,19 +207,31 @@ class Simulator:
             if slopes is not None:
                 x, y, z = position
                 position = (x, y, z - slopes(x, y))
-            self.outcome = judge.update(number / PHYSICS_HZ, position, vehicle.velocity, vehicle.yaw())
-            if self.outcome is not None:
+            outcome = decide(number / PHYSICS_HZ, position, vehicle.velocity, vehicle.heading)
+            if outcome is not None:
+                self.outcome = outcome
                 return
 
     def _near_anything(self, until_step: int) -> bool:
         x, y, z = self.vehicle.position
         fastest = FASTEST if self._scenery is None else FASTEST + Stage.FASTEST
         reach = NEAR + fastest * (until_step - self.steps) / PHYSICS_HZ
-        cylinders = self.scene.obstacles
-        gaps = np.hypot(cylinders[:, 0] - x, cylinders[:, 1] - y) - cylinders[:, 2]
-        outside = np.maximum(gaps, z - self._tops)
         slopes = self.scene.slopes
         below = z if slopes is None else (z - slopes(x, y)) / slopes.steepness
-        nearest = min(float(outside.min()) if len(outside) else math.inf, below)
-        self.clearance = min(self.clearance, nearest)
-        return nearest < reach
+        self.clearance = min(self.clearance, below)
+        # Where nothing else moves, a gap shrinks by no more than the vehicle moved since it was measured.
+        least = self._gap - math.dist(self.vehicle.position, self._gap_from) - ROUNDING
+        if least < reach or least < self.clearance:
+            self._gap, self._gap_from = self._gap_to_obstacles(x, y, z), self.vehicle.position
+            self.clearance = min(self.clearance, self._gap)
+            least = self._gap
+        if self._scenery is not None:
+            self._gap = -math.inf
+        return min(least, below) < reach
+
+    def _gap_to_obstacles(self, x: float, y: float, z: float) -> float:
+        if not len(self._tops):
+            return math.inf
+        obstacles = self.scene.obstacles
+        gaps = np.hypot(obstacles[:, 0] - x, obstacles[:, 1] - y) - obstacles[:, 2]
+        return float(np.minimum.reduce(np.maximum(gaps, z - self._tops)))

@@ -7,16 +7,21 @@ processes are the wall's. All that is compared is measured in the same run, in t
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from navstack.benchmarks import Row, limit_row, rate_row, skipped_row, timing_row
+from navstack.benchmarks import Row, figure_row, limit_row, rate_row, skipped_row, timing_row
 from navstack.envs.benchmark.rival import ENVIRONMENTS, Rival
+from navstack.envs.compiled import COMPILED, backend
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.physics import pybullet
 from navstack.envs.simulator import PHYSICS_HZ
@@ -31,15 +36,54 @@ STEPS, RESETS, ROUNDS = 200, 40, 3
 SUBSTEPS = PHYSICS_HZ // 20
 FLIGHT = 150  # steps of a rollout, about as many as the expert's flights have
 
+_STEPS = "import json; from navstack.envs.benchmark import step_rows; print(json.dumps(step_rows(None)))"
+_FIRST = """
+import time; started = time.perf_counter()
+from navstack.envs.navigation import NavigationEnv
+NavigationEnv().close(); print(time.perf_counter() - started)
+"""
+
 
 def bench_env() -> list[Row]:
-    """Rows for steps, resets, processes, and gym-pybullet-drones beside us where it can be imported."""
-    rows = [_step_row(world) for world in (DEFAULT_WORLD, DENSEST_WORLD)]
+    """Rows for steps, resets, processes, and gym-pybullet-drones beside us where it can be imported.
+
+    The rows of steps say what computes the inner loops (`envs/compiled.py`); where that is Numba, others
+    without a budget say what a step costs without it, and what the first environment of a process with it.
+    """
+    rows = step_rows(STEP_BUDGET)
+    rows += _interpreted_rows() if COMPILED else []
     rows += [_reset_row(world) for world in (DEFAULT_WORLD, DENSEST_WORLD)]
     return [*rows, _rollout_row(os.cpu_count() or 1), *_rival_rows()]
 
 
-def _step_row(world: str) -> Row:
+def step_rows(budget: float | None) -> list[Row]:
+    """A step with camera beside the calls that it cannot do without, in both worlds."""
+    return [_step_row(world, budget) for world in (DEFAULT_WORLD, DENSEST_WORLD)]
+
+
+def _interpreted_rows() -> list[Row]:
+    """Steps in a process without Numba, and what it takes until an environment stands there with it."""
+    rows: list[Row] = json.loads(_said(_STEPS, NUMBA_DISABLE_JIT="1"))
+    with tempfile.TemporaryDirectory() as cache:
+        for how in ("compiling", "from Numba's cache"):
+            what = f"first environment of a process, {how}"
+            rows.append(figure_row(what, float(_said(_FIRST, NUMBA_CACHE_DIR=cache)), "s"))
+    rows.append(
+        figure_row(
+            "first environment of a process, without Numba", float(_said(_FIRST, NUMBA_DISABLE_JIT="1")), "s"
+        )
+    )
+    return rows
+
+
+def _said(code: str, **environment: str) -> str:
+    """The last line that a new process prints."""
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    return ran.stdout.splitlines()[-1]
+
+
+def _step_row(world: str, budget: float | None) -> Row:
     environment = NavigationEnv(world=world)
     action = np.zeros(4, dtype=np.float32)
     ours: list[float] = []
@@ -51,11 +95,11 @@ def _step_row(world: str) -> Row:
         floor.append(_seconds(partial(_floor_step, environment)))
     environment.close()
     return timing_row(
-        f"environment step with camera, {world}",
+        f"environment step with camera, {world}, by {backend()}",
         statistics.median(ours),
         f"{SUBSTEPS} x (stepSimulation, pose, velocity, force, torque) + getCameraImage",
         statistics.median(floor),
-        STEP_BUDGET,
+        budget,
     )
 
 

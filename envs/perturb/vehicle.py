@@ -16,7 +16,7 @@ import numpy as np
 
 from navstack.contract import Vector3
 from navstack.envs.perturb import Effect, Perturbation
-from navstack.envs.vehicle.quadrotor import Faults
+from navstack.envs.vehicle.dynamics import Faults
 
 FEET = 0.3048  # m
 LEAST_HEIGHT = 10.0 * FEET  # m

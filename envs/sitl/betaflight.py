@@ -27,7 +27,7 @@ from navstack.envs.physics import pybullet
 from navstack.envs.simulator import PHYSICS_HZ
 from navstack.envs.sitl.body import SitlBody
 from navstack.envs.vehicle import GRAVITY
-from navstack.envs.vehicle.quadrotor import rotation_matrix, to_body
+from navstack.envs.vehicle.dynamics import Rotation, rotation_matrix, to_body
 from navstack.errors import InputError
 
 MSP_PORT, MOTOR_PORT, STATE_PORT, RC_PORT = 5761, 9002, 9003, 9004
@@ -246,7 +246,7 @@ class BetaflightBody(SitlBody):
             self.late += 1
             self._began -= ahead
 
-    def _tell(self, rotation: tuple[float, ...]) -> None:
+    def _tell(self, rotation: Rotation) -> None:
         """State and receiver packets."""
         vehicle = self.simulator.vehicle
         rates = vehicle.body_rates()

@@ -143,7 +143,7 @@ class SitlBody:
     def _stand(self) -> None:
         """Put it down below here, upright and at rest."""
         vehicle, client = self.simulator.vehicle, self.simulator.client
-        position, yaw = (*vehicle.position[:2], self.ground() + STANDING), vehicle.yaw()
+        position, yaw = (*vehicle.position[:2], self.ground() + STANDING), vehicle.heading
         upright = pybullet.getQuaternionFromEuler((0.0, 0.0, yaw))
         pybullet.resetBasePositionAndOrientation(vehicle.body, position, upright, physicsClientId=client)
         pybullet.resetBaseVelocity(vehicle.body, (0.0,) * 3, (0.0,) * 3, physicsClientId=client)

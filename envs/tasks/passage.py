@@ -130,7 +130,7 @@ class PassageScenery:
         east, north = vehicle.position[0] - passage.x, vehicle.position[1] - passage.y
         ahead = speed + place - (c * east + s * north)
         aside = s * east - c * north
-        error = math.remainder(passage.heading + turned - vehicle.yaw(), math.tau)
+        error = math.remainder(passage.heading + turned - vehicle.heading, math.tau)
         c, s = math.cos(turned - error), math.sin(turned - error)  # of the vehicle's own heading
         return VelocityCommand(
             forward=c * ahead + s * aside,

@@ -8,6 +8,7 @@ import pytest
 from navstack.benchmarks import limit_row, machine, rate_row
 from navstack.envs import benchmark
 from navstack.envs.benchmark.rival import ENVIRONMENTS, VARIABLE, Rival
+from navstack.envs.compiled import COMPILED, backend
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,15 @@ def test_the_same_work_is_a_plane_without_a_target_in_view(monkeypatch):
     assert ours.step(np.zeros(4, np.float32))[0]["dt"] == pytest.approx(1 / 24)
     assert not ours.simulator.scene.statics
     ours.close()
+
+
+def test_a_step_says_what_computes_it(monkeypatch):
+    monkeypatch.setattr(benchmark, "STEPS", 4)
+    for row, world in zip(benchmark.step_rows(None), ("meadow", "forest"), strict=True):
+        assert row["what"] == f"environment step with camera, {world}, by {backend()}"
+        assert row["held"] is None
+        assert 0.5 < row["ratio"] < 10.0
+    assert (backend() == "python") != COMPILED
 
 
 def test_the_machine_is_named():

@@ -9,6 +9,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 from navstack.envs.navigation import NavigationEnv
@@ -137,6 +138,73 @@ def test_a_bad_action_is_refused_and_the_flight_goes_on(environment, action):
         environment.unwrapped.step(action)
     observation, *_ = environment.step(np.zeros(4, np.float32))
     assert observation["image"].shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("action", [np.full(4, np.nan), np.zeros(5), np.zeros((4, 1)), "left", None])
+def test_a_bad_action_leaves_no_trace(action):
+    def flown(refused):
+        made = NavigationEnv(world="meadow")
+        states = []
+        for _ in range(2):
+            made.reset(seed=5)
+            for number in range(4):
+                if refused and number % 2:
+                    with pytest.raises(InputError, match="4 finite numbers"):
+                        made.step(action)
+                observation, *_, info = made.step(np.full(4, 0.3, np.float32))
+                states.append((info["state"], observation["image"].tobytes()))
+        made.close()
+        return states
+
+    assert flown(refused=True) == flown(refused=False)
+
+
+CALLS = {
+    "step": lambda made: made.step(np.zeros(4, np.float32)),
+    "render": lambda made: made.render(),
+    "picture": lambda made: made.picture(),
+    "flight": lambda made: made.flight(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_before_the_first_reset_there_is_no_flight(call):
+    made = NavigationEnv(render_mode="rgb_array")
+    with pytest.raises(ResetNeeded, match=f"no flight has begun: call reset before {call}$"):
+        CALLS[call](made)
+    made.reset(seed=0)
+    CALLS[call](made)
+    made.close()
+
+
+@pytest.mark.parametrize("call", [*CALLS, "reset"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_after_closing_there_is_one_sentence(call, begun):
+    made = NavigationEnv(render_mode="rgb_array", camera=False)
+    if begun:
+        made.reset(seed=0)
+    made.close()
+    made.close()
+    with pytest.raises(InputError, match=r"^this environment is closed: make another one$"):
+        CALLS.get(call, lambda made: made.reset(seed=0))(made)
+
+
+def test_after_a_reset_that_failed_there_is_no_flight(monkeypatch):
+    made = NavigationEnv(camera=False)
+    made.reset(seed=0)
+    with monkeypatch.context() as patched:
+        patched.setattr("navstack.envs.simulator.build_world", refuse)
+        with pytest.raises(InputError, match="no room"):
+            made.reset(seed=1)
+    with pytest.raises(ResetNeeded):
+        made.step(np.zeros(4, np.float32))
+    made.reset(seed=1)
+    made.step(np.zeros(4, np.float32))
+    made.close()
+
+
+def refuse(*arguments):
+    raise InputError("no room")
 
 
 @pytest.mark.parametrize(

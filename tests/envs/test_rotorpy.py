@@ -17,7 +17,7 @@ import pybullet
 import pytest
 
 from navstack.envs.vehicle import Airframe, Quadrotor, load_airframe
-from navstack.envs.vehicle.quadrotor import rotation_matrix
+from navstack.envs.vehicle.dynamics import rotation_matrix
 
 RECORD: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "rotorpy_hummingbird.json").read_text())
 

@@ -22,7 +22,7 @@ from navstack.envs.navigation import NavigationEnv
 from navstack.envs.sensors import Camera, chase_view
 from navstack.envs.vehicle import Airframe, Quadrotor, airframe_names, load_airframe
 from navstack.envs.vehicle.airframe import GRAVITY
-from navstack.envs.vehicle.quadrotor import rotation_matrix
+from navstack.envs.vehicle.dynamics import rotation_matrix
 
 HZ = 240
 CALM = (0.0, 0.0, 0.0)
@@ -96,7 +96,7 @@ def test_it_hovers_where_it_is_put(client: int, name: str) -> None:
     quad = spawn(client, load_airframe(name), yaw=0.7)
     fly(quad, ZERO_COMMAND, 5.0)
     assert math.dist(quad.position, (0.0, 0.0, 100.0)) < 1e-6
-    assert quad.yaw() == pytest.approx(0.7, abs=1e-9)
+    assert quad.heading == pytest.approx(0.7, abs=1e-9)
 
 
 @both
@@ -404,7 +404,7 @@ def test_it_follows_a_pilots_commands(
             advance(quad)
             leans.append(math.acos(min(1.0, rotation_matrix(quad.orientation)[8])))
             if step >= 1.5 * HZ:
-                c, s = math.cos(quad.yaw()), math.sin(quad.yaw())
+                c, s = math.cos(quad.heading), math.sin(quad.heading)
                 errors.append(math.dist(quad.velocity, (forward * c - left * s, forward * s + left * c, up)))
     assert np.median(errors) < median
     assert max(errors) < most
@@ -518,7 +518,7 @@ def test_the_state_says_what_was_read(client: int) -> None:
     quad.read()
     state = quad.state(4.0)
     assert (state.time, state.position_enu, state.velocity_enu) == (4.0, (0.0, 0.0, 100.0), (1.0, 2.0, 3.0))
-    assert state.yaw == pytest.approx(quad.yaw()) == pytest.approx(math.pi / 2.0)
+    assert state.yaw == pytest.approx(quad.heading) == pytest.approx(math.pi / 2.0)
     assert state.angular_velocity_flu == pytest.approx((0.2, -0.1, 0.3))
 
 
@@ -539,7 +539,7 @@ def test_the_vehicle_is_drawn_where_it_is_shown_and_never_before_its_own_camera(
     made.reset(seed=3)
     simulator = made.simulator
     vehicle = simulator.vehicle
-    hidden = chase_view(simulator.client, vehicle.position, vehicle.yaw(), simulator.scene)
+    hidden = chase_view(simulator.client, vehicle.position, vehicle.heading, simulator.scene)
     assert not np.array_equal(made.render(), hidden)
     for pitch in (-0.3, 0.0, 0.3):  # more than any mount is tilted
         camera = Camera(simulator.client, CameraSpec(horizontal_fov=math.radians(100.0), pitch=pitch))
@@ -575,7 +575,7 @@ def test_the_same_recorded_commands_are_followed_on_every_airframe(client: int, 
             c, s = math.cos(heading), math.sin(heading)
             forward, left, up = command.forward, command.left, command.up
             place += np.array((forward * c - left * s, forward * s + left * c, up)) / HZ
-            c, s = math.cos(quad.yaw()), math.sin(quad.yaw())
+            c, s = math.cos(quad.heading), math.sin(quad.heading)
             flown = quad.velocity
             errors.append(
                 (flown[0] * c + flown[1] * s - forward, flown[1] * c - flown[0] * s - left, flown[2] - up)
