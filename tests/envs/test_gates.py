@@ -138,7 +138,7 @@ def test_a_number_of_gates_out_of_range_is_refused(gates: object) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 8])
-@pytest.mark.parametrize("world", ["meadow", "studio"])
+@pytest.mark.parametrize("world", ["meadow", "studio", "hills"])
 def test_a_built_gate_is_open_where_the_rule_says_and_solid_around(world: str, number: int) -> None:
     environment = NavigationEnv(task="Gates", world=world, camera=False, gates=number, purpose="evaluate")
     environment.reset(seed=4)
