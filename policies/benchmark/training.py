@@ -8,11 +8,13 @@ those of the forward pass (backward has two products for each) at the rate of a 
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 
 import torch
 
-from navstack.benchmarks import Row, figure_row, rate_row
+from navstack.benchmarks import Row, figure_row, rate_row, skipped_row
 from navstack.policies.benchmark.timing import Step, median_seconds, threads
+from navstack.policies.cells.backends import use_backend
 from navstack.policies.network import NetworkSpec, PolicyNetwork, build_network
 
 WINDOWS, FRAMES, REPEATS = 12, 32, 8  # of `navstack train`
@@ -26,7 +28,12 @@ def bench_train() -> list[Row]:
         torch.manual_seed(0)
         network = build_network(NetworkSpec())
         images = torch.randint(0, 256, (WINDOWS, FRAMES, 64, 96, 3), dtype=torch.uint8)
-        seconds = median_seconds(_steps(network, images), REPEATS)
+        steps = _steps(network, images)
+        if find_spec("numba") is not None:
+            fast = build_network(NetworkSpec())
+            use_backend(fast, "numba")
+            steps["whole by numba"] = _steps(fast, images)["whole"]
+        seconds = median_seconds(steps, REPEATS)
         peak = _multiply_adds_a_second()
         vision, core = network.vision.multiply_adds(), network.core.multiply_adds()
         floor = peak / (PASSES * (vision + core))
@@ -36,11 +43,21 @@ def bench_train() -> list[Row]:
             _frames(
                 rate_row("learning, whole policy", frames / whole, "the multiply-add floor", floor, None)
             ),
+            _numba_row(frames, seconds),
             figure_row("of the time: vision", 100.0 * seconds["vision"] / whole, "%"),
             figure_row("of the time: core", 100.0 * seconds["core"] / whole, "%"),
             figure_row("of the multiply-adds: vision", 100.0 * vision / (vision + core), "%"),
             figure_row(f"multiply-adds, {MATRIX} x {MATRIX} product, float32", peak / 1e9, "G/s"),
         ]
+
+
+def _numba_row(frames: int, seconds: dict[str, float]) -> Row:
+    """The same learning with the core by Numba, against that in plain torch."""
+    what = "learning, whole policy, core by numba"
+    if "whole by numba" not in seconds:
+        return skipped_row(what, "not run: pip install 'navstack[fast]' brings numba")
+    fast, plain = frames / seconds["whole by numba"], frames / seconds["whole"]
+    return _frames(rate_row(what, fast, "with torch", plain, None))
 
 
 def _frames(row: Row) -> Row:

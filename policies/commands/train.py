@@ -45,6 +45,9 @@ class Train:
     """Where gradients are computed, by Lightning Fabric's name: cpu, cuda, auto."""
     precision: str = "32-true"
     """Of the convolutions while learning: 32-true, or bf16-mixed on a GPU."""
+    backend: str | None = None
+    """What computes the core while learning, instead of the preset's (torch): torch, or numba, faster on a
+    CPU (pip install 'navstack[fast]'). Belongs to the run: results differ in the last digits."""
     expert_episodes: int | None = None
     """Expert flights, instead of the preset's."""
     dagger_episodes: tuple[int, ...] | None = None

@@ -119,6 +119,7 @@ def train_config(arguments: Train) -> TrainConfig:
         threads=arguments.threads or cores,
         accelerator=arguments.accelerator,
         precision=arguments.precision,
+        backend=_given(arguments.backend, base.backend),
         expert_episodes=_given(arguments.expert_episodes, base.expert_episodes),
         dagger_episodes=dagger,
         expert_share=share,
@@ -163,11 +164,15 @@ def fit_to_task(config: TrainConfig) -> TrainConfig:
 def run_train(arguments: Train) -> int:
     """Train. Raises InputError before anything flies, or when the disk is full."""
     config = fit_to_task(train_config(arguments))
+    from navstack.policies.cells.backends import use_backend
+    from navstack.policies.imitation.card import network_spec
     from navstack.policies.imitation.processes import Processes
     from navstack.policies.imitation.run import train
-    from navstack.policies.network import check_network
+    from navstack.policies.network import build_network, check_network
 
     check_network(config.network)
+    if config.backend != "torch":
+        use_backend(build_network(network_spec(config)), config.backend)  # refused before anything flies
     processes = Processes(config.accelerator, config.precision)
     console = Console(quiet=not processes.first)
     result = train(arguments.out, config, console, processes, arguments.demonstrations)

@@ -74,6 +74,7 @@ class TrainConfig:
     threads: int = 2
     accelerator: str = "cpu"
     precision: str = "32-true"  # or bf16-mixed: the convolutions in bfloat16
+    backend: str = "torch"  # that computes the core's sequences: torch or numba
 
     def __post_init__(self) -> None:
         """Check what belongs together. Raises InputError."""
@@ -90,6 +91,10 @@ class TrainConfig:
                 "memory and patience must be at least 0 and learning rates above 0; found memory"
                 f" {self.memory:g} s, patience {self.patience}, learning rates {self.learning_rate:g} and"
                 f" {self.later_rate:g}"
+            )
+        if self.backend != "torch" and self.accelerator != "cpu":
+            raise InputError(
+                f"the back end {self.backend} computes on a CPU; the accelerator is {self.accelerator}"
             )
         if not 0 <= self.burn_in < self.frames:
             raise InputError(

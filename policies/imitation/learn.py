@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from navstack.errors import InputError
+from navstack.policies.cells.backends import use_backend
 from navstack.policies.cells.cell import COMMAND_SIZE
 from navstack.policies.explain.reach import gradient_reach
 from navstack.policies.imitation.config import TrainConfig
@@ -103,11 +104,15 @@ class Learner:
     """
 
     def __init__(self, config: TrainConfig, spec: NetworkSpec, processes: Processes) -> None:
-        """Draw weights from the run's seed. Raises InputError for an unknown network or too few shares."""
+        """Draw weights from the run's seed.
+
+        Raises InputError for an unknown network, a back end that cannot run it, or too few shares.
+        """
         torch.use_deterministic_algorithms(True)
         torch.manual_seed(integer(config.seed, WEIGHTS))
         self.config, self._processes = config, processes
         self.network: PolicyNetwork = build_network(spec)
+        use_backend(self.network, config.backend)
         if config.memory > 0.0:
             random = torch.Generator().manual_seed(integer(config.seed, WEIGHTS, 1))
             begin_with_time_constants(self.network.core, config.memory * spec.rate_hz, random)

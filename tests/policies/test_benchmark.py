@@ -76,6 +76,7 @@ def test_the_training_benchmark_counts_frames_shares_and_the_floor(monkeypatch):
     assert whole["unit"] == "frames/s"
     assert 0.0 < whole["ratio"] < 1.0  # of what the multiply-adds alone would allow
     assert rows["of the multiply-adds: vision"]["value"] > 95.0
+    assert rows["learning, whole policy, core by numba"]["against"] == "with torch"
 
 
 def test_everything_is_timed_in_turn_and_the_threads_are_put_back():

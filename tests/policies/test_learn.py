@@ -146,6 +146,16 @@ def test_the_gradient_is_looked_into_by_layer_and_by_time(folder):
     assert "gradient_back/08" not in parts  # a window has 8 frames
 
 
+def test_the_numba_back_end_learns_nearly_the_same(folder):
+    pytest.importorskip("numba")
+    plain = learn(CONFIG, folder)[1]
+    learner, fast = learn(replace(CONFIG, backend="numba"), folder)
+    assert learner.network.core.backend == "numba"
+    losses = [[report.loss for report in reports] for reports in (plain, fast)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+    assert losses[0] != losses[1]  # the last digits say that another back end computed them
+
+
 def test_mixed_precision_learns_nearly_the_same(folder):
     _, exact = learn(CONFIG, folder)
     _, mixed = learn(CONFIG, folder, Processes("cpu", "bf16-mixed"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from navstack.episodes import index_episode
 from navstack.errors import InputError
+from navstack.policies.cells import backends
 from navstack.policies.commands.collect import Collect
 from navstack.policies.commands.export import Export
 from navstack.policies.commands.train import Train
@@ -221,6 +223,8 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
         ({"dev_world": ("parc",)}, "did you mean 'park'"),
         ({"network": "cfc-strickt"}, "did you mean 'cfc-strict'"),
         ({"accelerator": "abacus"}, "accelerator 'abacus'"),
+        ({"backend": "numbra"}, "did you mean 'numba'"),
+        ({"backend": "numba", "accelerator": "cuda"}, "numba computes on a CPU; the accelerator is cuda"),
         ({"expert_episodes": 0}, "at least 1"),
     ],
 )
@@ -228,6 +232,17 @@ def test_train_refuses_in_a_sentence_before_it_writes(tmp_path, arguments, sente
     out = tmp_path / "out"
     with pytest.raises(InputError, match=sentence):
         Train(out=out, **arguments)()
+    assert not out.exists()
+
+
+def test_a_back_end_that_cannot_run_is_refused_before_anything_flies(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    if find_spec("numba") is not None:
+        with pytest.raises(InputError, match="no cell that the back end numba can run"):
+            Train(out=out, backend="numba", network="lstm")()
+    monkeypatch.setattr(backends, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"pip install 'navstack\[fast\]'"):
+        Train(out=out, backend="numba")()
     assert not out.exists()
 
 
@@ -253,7 +268,7 @@ def test_a_configuration_survives_its_json():
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     config = preset("quick")
     earlier = json.loads(config_to_json(config))
-    for name in ("memory", "patience", "demonstrations", "precision"):
+    for name in ("memory", "patience", "demonstrations", "precision", "backend"):
         del earlier[name]
     del earlier["collect"]["task_options"]
     assert difference(config, earlier) is None

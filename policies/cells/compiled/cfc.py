@@ -12,7 +12,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from navstack.policies.cells.compiled import cfc_kernels as kernels
 from navstack.policies.cells.compiled.cfc_vectors import KEPT, TILE
-from navstack.policies.cells.compiled.chunks import check_single, cuts, run
+from navstack.policies.cells.compiled.chunks import check_single
 from navstack.policies.cells.compiled.vectors import HEADS, LANES, UNROLL
 
 
@@ -83,7 +83,7 @@ class CompiledCfC(torch.autograd.Function):
         outputs, final = torch.empty(batch, steps, motors), torch.empty(batch, neurons)
         lists = (table.columns, table.rows, table.hearing)
         given = (x, dt, state, lengths, weights, *lists, bias.t())
-        run(kernels.forward, cuts(np.ones(chunks)), *given, inputs, states, kept, outputs, final)
+        kernels.forward.run(np.ones(chunks, np.int64), *given, inputs, states, kept, outputs, final)
         ctx.save_for_backward(dt, lengths, weights, inputs, states, kept)
         ctx.table, ctx.shape = table, x.shape  # type: ignore[attr-defined]
         return outputs, final
@@ -101,10 +101,10 @@ class CompiledCfC(torch.autograd.Function):
         by_weights = torch.zeros_like(weights)
         lists = (table.columns, table.rows)
         given = (dt, lengths, weights, *lists, table.hearing, kept, grad_outputs, grad_final)
-        run(kernels.backward, cuts(np.ones(chunks)), *given, gradient, by_x, by_state)
-        share = cuts(np.diff(table.rows).sum(axis=0))
+        kernels.backward.run(np.ones(chunks, np.int64), *given, gradient, by_x, by_state)
+        work = np.diff(table.rows).sum(axis=0)
         used = chunks * (steps + 1) - 1  # the last slot's gradient is zero, and no state stands behind it
-        run(kernels.weight_gradient, share, gradient, inputs, states, *lists, used, by_weights, by_bias)
+        kernels.weight_gradient.run(work, gradient, inputs, states, *lists, used, by_weights, by_bias)
         return (
             by_x if ctx.needs_input_grad[0] else None,  # type: ignore[attr-defined]
             by_state,

@@ -21,6 +21,7 @@ from navstack.policies.cells.compiled.cfc_vectors import (
     hear_inputs,
     hear_inputs_back,
 )
+from navstack.policies.cells.compiled.chunks import Kernel
 from navstack.policies.cells.compiled.vectors import HEADS, LANES, OPTIONS, UNROLL, add_up, fill, move
 
 Array = Any  # numba infers its own types
@@ -68,12 +69,12 @@ def _report(
 
 
 @njit(nogil=True, **OPTIONS)
-def _forward(
+def forward_alone(
     begin: int, end: int, x: Array, dt: Array, first_state: Array, lengths: Array, weights: Array,
     columns: Array, rows: Array, hearing: int, bias: Array, inputs: Array, states: Array, kept: Array,
     outputs: Array, final: Array,
 ) -> None:  # fmt: skip
-    """Chunks begin to end; see `forward`."""
+    """Chunks begin to end; see `forward_shared`."""
     (batch, steps, features), (neurons, slots, _) = x.shape, states.shape
     start = np.empty((neurons, HEADS, LANES), np.float32)
     for i in range(neurons):
@@ -146,12 +147,12 @@ def _turn_back(
 
 
 @njit(nogil=True, **OPTIONS)
-def _backward(
+def backward_alone(
     begin: int, end: int, dt: Array, lengths: Array, weights: Array, columns: Array, rows: Array,
     hearing: int, kept: Array, by_outputs: Array, by_final: Array, gradient: Array, by_x: Array,
     by_state: Array,
 ) -> None:  # fmt: skip
-    """Chunks begin to end; see `backward`."""
+    """Chunks begin to end; see `backward_shared`."""
     (batch, steps, features), (neurons, _, slots, _) = by_x.shape, gradient.shape
     sources = np.zeros((2 * neurons, LANES), np.float32)
     elapsed = np.ones(LANES, np.float32)
@@ -176,11 +177,11 @@ def _backward(
 
 
 @njit(nogil=True, **OPTIONS)
-def _weight_gradient(
+def weight_gradient_alone(
     begin: int, end: int, gradient: Array, inputs: Array, states: Array, columns: Array, rows: Array,
     slots: int, by_weights: Array, by_bias: Array,
 ) -> None:  # fmt: skip
-    """Neurons begin to end; see `weight_gradient`."""
+    """Neurons begin to end; see `weight_gradient_shared`."""
     neurons = gradient.shape[0]
     for first in range(0, slots, BLOCK):
         last = min(first + BLOCK, slots)
@@ -194,34 +195,39 @@ def _weight_gradient(
 
 
 @njit(parallel=True, nogil=True, **OPTIONS)
-def forward(
+def forward_shared(
     cuts: Array, x: Array, dt: Array, first_state: Array, lengths: Array, weights: Array, columns: Array,
     rows: Array, hearing: int, bias: Array, inputs: Array, states: Array, kept: Array, outputs: Array,
     final: Array,
 ) -> None:  # fmt: skip
     """Chunks cuts[p] to cuts[p + 1] by thread p: fills inputs, states, kept, outputs and final."""
     for part in prange(len(cuts) - 1):
-        _forward(cuts[part], cuts[part + 1], x, dt, first_state, lengths, weights, columns, rows, hearing,
-                 bias, inputs, states, kept, outputs, final)  # fmt: skip
+        forward_alone(cuts[part], cuts[part + 1], x, dt, first_state, lengths, weights, columns, rows,
+                      hearing, bias, inputs, states, kept, outputs, final)  # fmt: skip
 
 
 @njit(parallel=True, nogil=True, **OPTIONS)
-def backward(
+def backward_shared(
     cuts: Array, dt: Array, lengths: Array, weights: Array, columns: Array, rows: Array, hearing: int,
     kept: Array, by_outputs: Array, by_final: Array, gradient: Array, by_x: Array, by_state: Array,
 ) -> None:  # fmt: skip
     """Chunks cuts[p] to cuts[p + 1] by thread p: fills gradient, by_state and, if it has features, by_x."""
     for part in prange(len(cuts) - 1):
-        _backward(cuts[part], cuts[part + 1], dt, lengths, weights, columns, rows, hearing, kept, by_outputs,
-                  by_final, gradient, by_x, by_state)  # fmt: skip
+        backward_alone(cuts[part], cuts[part + 1], dt, lengths, weights, columns, rows, hearing, kept,
+                       by_outputs, by_final, gradient, by_x, by_state)  # fmt: skip
 
 
 @njit(parallel=True, nogil=True, **OPTIONS)
-def weight_gradient(
+def weight_gradient_shared(
     cuts: Array, gradient: Array, inputs: Array, states: Array, columns: Array, rows: Array, slots: int,
     by_weights: Array, by_bias: Array,
 ) -> None:  # fmt: skip
     """Neurons cuts[p] to cuts[p + 1] by thread p: adds to by_weights (E, 4) and by_bias (U, 4)."""
     for part in prange(len(cuts) - 1):
-        _weight_gradient(cuts[part], cuts[part + 1], gradient, inputs, states, columns, rows, slots,
-                         by_weights, by_bias)  # fmt: skip
+        weight_gradient_alone(cuts[part], cuts[part + 1], gradient, inputs, states, columns, rows, slots,
+                              by_weights, by_bias)  # fmt: skip
+
+
+forward = Kernel(forward_alone, forward_shared)
+backward = Kernel(backward_alone, backward_shared)
+weight_gradient = Kernel(weight_gradient_alone, weight_gradient_shared)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -43,17 +43,21 @@ def unchunked(values: Tensor, batch: int) -> Tensor:
     return values.permute(0, 3, 1, 2).flatten(0, 1)[:batch]
 
 
-def cuts(work: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Where to cut pieces with so much work each into parts alike, one for each of torch's threads."""
-    parts = min(torch.get_num_threads(), len(work))
-    ends = np.searchsorted(np.cumsum(work), work.sum() * np.arange(1, parts) / parts) + 1
-    return np.array([0, *ends, len(work)])
+class Kernel(NamedTuple):
+    """A compiled loop over chunks or rows."""
 
+    alone: Callable[..., None]  # (begin, end, ...): by the calling thread
+    shared: Callable[..., None]  # (cuts, ...): cuts[p] to cuts[p + 1] by thread p
 
-def run(kernel: Callable[..., None], parts: NDArray[np.int64], *arguments: Any) -> None:
-    """Run a kernel whose loop over parts is shared among threads."""
-    numba.set_num_threads(min(len(parts) - 1, numba.config.NUMBA_NUM_THREADS))
-    kernel(
-        parts,
-        *(value.detach().contiguous().numpy() if isinstance(value, Tensor) else value for value in arguments),
-    )
+    def run(self, work: NDArray[np.int64], *arguments: Any) -> None:
+        """Over pieces with so much work each, shared among as many threads as torch computes with."""
+        arrays = [
+            value.detach().contiguous().numpy() if isinstance(value, Tensor) else value for value in arguments
+        ]
+        parts = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS, len(work))
+        if parts == 1:
+            self.alone(0, len(work), *arrays)
+            return
+        ends = np.searchsorted(np.cumsum(work), work.sum() * np.arange(1, parts) / parts) + 1
+        numba.set_num_threads(parts)
+        self.shared(np.array([0, *ends, len(work)]), *arrays)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from navstack.policies.cells.compiled import ltc_kernels as kernels
-from navstack.policies.cells.compiled.chunks import check_single, chunked, cuts, run, unchunked
+from navstack.policies.cells.compiled.chunks import check_single, chunked, unchunked
 from navstack.policies.cells.compiled.ltc_vectors import MU, SIGMA
 from navstack.policies.cells.compiled.vectors import LANES
 
@@ -78,7 +78,7 @@ class CompiledLtc(torch.autograd.Function):
         outflows = torch.empty(chunks, frames * steps, neurons, LANES)
         entries, base, cm = (values.detach().contiguous() for values in (entries, base, cm))
         given = (inputs, elapsed, entries, table.columns, table.rows)
-        run(kernels.forward, cuts(np.ones(chunks)), *given, base, cm, steps, states, outflows)
+        kernels.forward.run(np.ones(chunks, np.int64), *given, base, cm, steps, states, outflows)
         ctx.save_for_backward(inputs, elapsed, entries, cm, states, outflows, lengths)  # type: ignore[arg-type]
         ctx.table, ctx.steps, ctx.batch = table, steps, batch  # type: ignore[attr-defined]
         every = unchunked(states[:, ::steps], batch)
@@ -101,7 +101,7 @@ class CompiledLtc(torch.autograd.Function):
         by_base, by_cm = torch.zeros(chunks, 2, neurons, LANES), torch.zeros(chunks, neurons, LANES)
         given = (inputs, elapsed, entries, table.columns, table.rows, cm, steps, states, outflows)
         found = (by_x, by_state, by_entries, by_base, by_cm)
-        run(kernels.backward, cuts(np.ones(chunks)), *given, chunked(outer), *found)
+        kernels.backward.run(np.ones(chunks, np.int64), *given, chunked(outer), *found)
         grad_entries = by_entries.sum((0, 3))
         grad_entries[:, MU] *= -entries[:, SIGMA]
         return (

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from navstack.policies.cells.compiled.chunks import Kernel
 from navstack.policies.cells.compiled.ltc_vectors import add_currents, currents_back
 from navstack.policies.cells.compiled.vectors import LANES, OPTIONS
 
@@ -23,11 +24,11 @@ def _solve(capacity: Array, sums: Array, before: Array, after: Array, outflow: A
 
 
 @njit(nogil=True, **OPTIONS)
-def _forward(
+def forward_alone(
     begin: int, end: int, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, base: Array,
     cm: Array, steps: int, states: Array, outflows: Array,
 ) -> None:  # fmt: skip
-    """Chunks begin to end; see `forward`."""
+    """Chunks begin to end; see `forward_shared`."""
     frames, neurons = x.shape[1], cm.shape[0]
     heard, sums = np.empty((2, neurons, LANES), np.float32), np.empty((2, neurons, LANES), np.float32)
     capacity = np.empty((neurons, LANES), np.float32)
@@ -67,12 +68,12 @@ def _solve_back(
 
 
 @njit(nogil=True, **OPTIONS)
-def _backward(
+def backward_alone(
     begin: int, end: int, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, cm: Array,
     steps: int, states: Array, outflows: Array, outer: Array, by_x: Array, by_state: Array, by_entries: Array,
     by_base: Array, by_cm: Array,
 ) -> None:  # fmt: skip
-    """Chunks begin to end; see `backward`."""
+    """Chunks begin to end; see `backward_shared`."""
     frames, neurons = x.shape[1], cm.shape[0]
     capacity, by_capacity = np.empty((neurons, LANES), np.float32), np.empty((neurons, LANES), np.float32)
     by_heard, by_sums = np.empty((2, neurons, LANES), np.float32), np.empty((2, neurons, LANES), np.float32)
@@ -109,17 +110,19 @@ def _backward(
 
 
 @njit(parallel=True, nogil=True, **OPTIONS)
-def forward(
+def forward_shared(
     cuts: Array, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, base: Array, cm: Array,
     steps: int, states: Array, outflows: Array,
 ) -> None:  # fmt: skip
     """Chunks cuts[p] to cuts[p + 1] by thread p: fills `states` from its first, and `outflows`."""
     for part in prange(len(cuts) - 1):
-        _forward(cuts[part], cuts[part + 1], x, dt, entries, columns, rows, base, cm, steps, states, outflows)
+        forward_alone(
+            cuts[part], cuts[part + 1], x, dt, entries, columns, rows, base, cm, steps, states, outflows
+        )
 
 
 @njit(parallel=True, nogil=True, **OPTIONS)
-def backward(
+def backward_shared(
     cuts: Array, x: Array, dt: Array, entries: Array, columns: Array, rows: Array, cm: Array, steps: int,
     states: Array, outflows: Array, outer: Array, by_x: Array, by_state: Array, by_entries: Array,
     by_base: Array, by_cm: Array,
@@ -129,5 +132,9 @@ def backward(
     Sums are those of each chunk.
     """
     for part in prange(len(cuts) - 1):
-        _backward(cuts[part], cuts[part + 1], x, dt, entries, columns, rows, cm, steps, states, outflows,
+        backward_alone(cuts[part], cuts[part + 1], x, dt, entries, columns, rows, cm, steps, states, outflows,
                   outer, by_x, by_state, by_entries, by_base, by_cm)  # fmt: skip
+
+
+forward = Kernel(forward_alone, forward_shared)
+backward = Kernel(backward_alone, backward_shared)
