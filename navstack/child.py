@@ -1,17 +1,29 @@
-"""A watching process's side of its standard input: one line of settings, then the loop's sign of life."""
+"""A child's side of its parent: settings and the sign of life on its standard input, and its parent's end."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
+import signal
 from typing import Any
 
 from navstack.opencv import one_thread
 
+_LIBC = ctypes.CDLL(None)
+_SET_PARENT_DEATH_SIGNAL = 1  # linux/prctl.h, PR_SET_PDEATHSIG
 STDIN = 0
 STEP_BACK = 5  # nice levels below the loop
 LONGEST = 1 << 20  # bytes of settings
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends, however that came.
+
+    Called by a program at its start, or in a child before it becomes another program (`preexec_fn`).
+    """
+    _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def step_back() -> None:

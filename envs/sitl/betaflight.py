@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from navstack.autopilot.motion import Motion
+from navstack.child import die_with_parent
 from navstack.contract import Frame, Quaternion, Vector3, VelocityCommand
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.physics import pybullet
@@ -68,7 +69,7 @@ class BetaflightProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [str(firmware())], cwd=self._folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent,
         )  # fmt: skip
         deadline = time.monotonic() + 10.0
         while time.monotonic() < deadline:

@@ -8,6 +8,7 @@ import math
 import sys
 from pathlib import Path
 
+from navstack.child import die_with_parent
 from navstack.contract import VelocityCommand
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.sitl.betaflight import OFF, OVERRIDE, BetaflightProcess
@@ -60,6 +61,7 @@ FLIGHTS = {"policy": policy, "dead-loop": dead_loop, "override": override}
 
 
 def main():
+    die_with_parent()  # or the firmware would outlive tests that are killed
     try:
         process = BetaflightProcess(Path(sys.argv[2]))
     except RuntimeError as error:  # it did not even start in time

@@ -10,12 +10,18 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
+from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from navstack.autopilot import connect
-from navstack.autopilot.link import Authority, LinkConfig
+from navstack.autopilot.link import Authority, Firmware, LinkConfig
+from navstack.autopilot.mavlink.codec import Codec
 from navstack.cli import run
 from navstack.contract import Frame
+from navstack.envs.commands.sitl import Sitl
+from navstack.envs.navigation import NavigationEnv
+from navstack.envs.sitl import EmulatedAutopilot, SitlBody
 from navstack.envs.sitl.camera import CameraServer
+from navstack.envs.sitl.run import _Session
 from navstack.errors import InputError
 from navstack.flight import fly
 from navstack.policy import OnnxPolicy
@@ -63,6 +69,57 @@ def test_the_camera_streams_the_newest_frame_with_the_time_of_its_capture():
 def test_bad_input_is_one_sentence(arguments, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
         run(["sitl", *arguments])
+
+
+class SlowCompanion:
+    """A transport on which a setpoint comes a few looks after every frame."""
+
+    datagrams = True
+
+    def __init__(self):
+        self.codec, self.looks = Codec(1, 191), 0
+
+    def frame(self):
+        self.looks = 4
+
+    def read(self):
+        self.looks -= 1
+        if self.looks:
+            return []
+        setpoint = dialect.MAVLink_set_position_target_local_ned_message(
+            0, 1, 1, dialect.MAV_FRAME_LOCAL_NED, 0x05C7, *(0.0,) * 11
+        )
+        return [self.codec.encode(setpoint)]
+
+    def write(self, data):
+        return True
+
+
+@pytest.mark.parametrize("lock_step", [True, False])
+def test_in_lock_step_time_stands_still_between_a_frame_and_its_setpoint(lock_step, monkeypatch):
+    environment = NavigationEnv("FlyToTarget", "meadow", purpose="evaluate")
+    companion, frames, answers = SlowCompanion(), [], []
+    autopilot = EmulatedAutopilot(SitlBody(environment, 0), Firmware.PX4, [companion])
+    step, take = autopilot.step, autopilot.take_setpoint
+
+    def stepped():
+        found = step()
+        if found:
+            frames.append(autopilot.body.now())
+            companion.frame()
+        return found
+
+    def taken(message):
+        answers.append(autopilot.body.now())
+        take(message)
+
+    monkeypatch.setattr(autopilot, "step", stepped)
+    monkeypatch.setattr(autopilot, "take_setpoint", taken)
+    _Session(Sitl(speed=100.0, seconds=1.0, lock_step=lock_step), autopilot, None).fly()
+    environment.close()
+    waits = [answer - frame for frame, answer in zip(frames, answers, strict=False)][1:]
+    assert len(waits) > 15  # the first setpoint is what makes it a companion that flies
+    assert all(wait == 0.0 for wait in waits) if lock_step else min(waits) > 0.0
 
 
 class StreamCamera:
