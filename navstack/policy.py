@@ -83,7 +83,7 @@ class OnnxPolicy:
     def from_file(cls, file: PolicyFile) -> OnnxPolicy:
         """The policy in a file that has been read. Raises InputError as `load` does."""
         try:
-            session = _session(file.data)
+            session = open_session(file.data)
             _check_signature(session, file.card)
             _try_steps(session, file.card)
         except InputError as error:
@@ -191,7 +191,7 @@ def _find_card(contents: Contents) -> PolicyCard:
     return card_from_json(texts[0])
 
 
-def _session(data: bytes) -> ort.InferenceSession:
+def open_session(data: bytes) -> ort.InferenceSession:
     """One thread and no spinning: a flight computer has other things to do between frames."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -200,7 +200,8 @@ def _session(data: bytes) -> ort.InferenceSession:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Without a second try by itself, which would print about it.
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own exceptions share no narrower base
         raise InputError(f"ONNX Runtime {ort.__version__} cannot load it: {_first_line(error)}") from error
 
@@ -253,7 +254,7 @@ def _try_steps(session: ort.InferenceSession, card: PolicyCard) -> None:
             feed = {"image": np.stack([picture] * n), "dt": np.full((n, 1), dt, np.float32), "state": state}
             try:
                 command, state = session.run(OUTPUTS, feed)
-            except Exception as error:  # as in _session
+            except Exception as error:  # as in open_session
                 raise InputError(f"a trial step of {n} at once fails: {_first_line(error)}") from error
             for name, value, size in (("command", command, 4), ("next_state", state, card.state_size)):
                 if value.shape != (n, size):
