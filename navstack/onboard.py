@@ -225,7 +225,7 @@ def _watch(arguments: Fly, card: PolicyCard, guard: GuardConfig) -> Iterator[Wat
             watchers.record_to(arguments.log, rotation, guard)
         if arguments.view:
             token = secrets.token_urlsafe(16) if arguments.view_token else None
-            print(watchers.show_on(arguments.view_address, token), flush=True)
+            print(watchers.show_on(arguments.view_address, token, arguments.policy), flush=True)
         yield watchers
 
 

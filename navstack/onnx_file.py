@@ -10,7 +10,7 @@ refuses or takes every value into account, so that nothing can hide from it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
@@ -71,6 +71,76 @@ def graph_hash(data: bytes) -> str:
             digest.update(view[start:end])
         start = end
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operator of the graph, as far as a picture of its convolutions needs it."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    integers: dict[str, tuple[int, ...]]  # attributes that are lists of whole numbers: strides, pads
+
+
+def read_operations(data: bytes) -> list[Operation]:
+    """The operators of the graph in their order. Raises NotOnnxError for bytes that are no model."""
+    return [_operation(node) for graph in _inside(memoryview(data), 7) for node in _inside(graph, 1)]
+
+
+def with_outputs(data: bytes, names: Sequence[str]) -> bytes:
+    """The model with further outputs: values inside its graph, whose types whoever runs it infers.
+
+    A message that stands twice in a field for one is merged (protobuf.dev, "Encoding"), so a second graph
+    behind the first that holds nothing but outputs adds them to it.
+    """
+    outputs = b"".join(_field(12, _field(1, name.encode())) for name in names)
+    return data + _field(7, outputs)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _written(number << 3 | 2) + _written(len(value)) + value
+
+
+def _written(value: int) -> bytes:
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*data, value))
+
+
+def _inside(data: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The messages in the fields of this number."""
+    for number, value, _ in _fields(data):
+        if number == wanted:
+            if isinstance(value, int):
+                raise NotOnnxError(f"field {number} has the wrong wire type")
+            yield value
+
+
+def _operation(node: memoryview) -> Operation:
+    texts: dict[int, list[str]] = {1: [], 2: [], 4: []}
+    for number, found in texts.items():
+        found += [bytes(value).decode(errors="replace") for value in _inside(node, number)]
+    integers = {}
+    for attribute in _inside(node, 5):
+        name = b"".join(map(bytes, _inside(attribute, 1))).decode(errors="replace")
+        integers[name] = tuple(_integers(attribute))
+    return Operation("".join(texts[4]), tuple(texts[1]), tuple(texts[2]), integers)
+
+
+def _integers(attribute: memoryview) -> Iterator[int]:
+    """Field 8 of an attribute, packed or not."""
+    for number, value, _ in _fields(attribute):
+        if number == 8 and isinstance(value, int):
+            yield value
+        elif number == 8:
+            assert not isinstance(value, int)
+            position = 0
+            while position < len(value):
+                found, position = _varint(value, position)
+                yield found
 
 
 def _visit(data: memoryview, message: str, contents: Contents, depth: int) -> set[str]:

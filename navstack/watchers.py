@@ -124,9 +124,13 @@ class Watchers:
         }  # fmt: skip
         self._start("recorder", "navstack.recording", settings)
 
-    def show_on(self, address: str, token: str | None) -> str:
-        """Start the page; the line that says where it is. Raises InputError where it cannot be served."""
-        settings = {"address": address, "token": token, "card": card_to_json(self._card)}
+    def show_on(self, address: str, token: str | None, policy: str | None = None) -> str:
+        """Start the page; the line that says where it is. Raises InputError where it cannot be served.
+
+        `policy` is the name or path of the one that flies; without it the page shows no attention.
+        """
+        card = card_to_json(self._card)
+        settings = {"address": address, "token": token, "card": card, "policy": policy}
         return self._start("page", "navstack.view.server", settings)
 
     def _start(self, name: str, module: str, settings: dict[str, Any]) -> str:

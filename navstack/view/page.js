@@ -58,12 +58,26 @@ function show(state) {
   row(loop, "demand", state.demand);
 }
 
+let looked = 0;
+async function look() {
+  const camera = get("camera");
+  if (!get("attention").checked) {
+    get("unseen").textContent = "";
+    camera.src = `/picture?at=${Date.now()}`;
+  } else if (Date.now() - looked > 500) {
+    looked = Date.now();
+    const answer = await fetch("/attention", { signal: AbortSignal.timeout(5000) });
+    get("unseen").textContent = answer.ok ? "" : await answer.text();
+    if (answer.ok) camera.src = `/attention?at=${looked}`;
+  }
+}
+
 async function refresh() {
   try {
     const answer = await fetch("/state", { signal: AbortSignal.timeout(2000) });
     if (!answer.ok) throw new Error(await answer.text());
     show(await answer.json());
-    get("camera").src = `/picture?at=${Date.now()}`;
+    await look();
   } catch (error) {
     get("stale").textContent = `no answer from the flight computer (${error.message})`;
   }

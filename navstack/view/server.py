@@ -19,16 +19,20 @@ from collections import deque
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from navstack.child import loop_is_gone, read_settings, step_back
-from navstack.contract import Frame
+from navstack.contract import Frame, Image
 from navstack.errors import InputError
 from navstack.opencv import cv2
 from navstack.ring import Ring, RingReader
 from navstack.telemetry import Record, unpack
 
+if TYPE_CHECKING:
+    from navstack.attention import Attention
+
 POLL = 0.05  # s between two looks at the ring
+ATTENTION_EVERY = 0.5  # s between two pictures of attention at most, however many look
 EVENTS = 60  # kept for the page
 COOKIE = "navstack"
 LARGEST_BODY = 4096  # bytes
@@ -44,8 +48,11 @@ SECURITY = {
 class Watch:
     """What is known of the flight now, for any number of requests."""
 
-    def __init__(self, ring: Ring, reader: RingReader, card: dict[str, Any]) -> None:
+    def __init__(
+        self, ring: Ring, reader: RingReader, card: dict[str, Any], policy: str | None = None
+    ) -> None:
         self._ring, self._reader, self._card = ring, reader, card
+        self._looker = Looker(policy)
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {}
         self._link: dict[str, Any] | None = None
@@ -108,16 +115,56 @@ class Watch:
         with self._lock:
             frame, data = self._drawn
             if self._frame is not frame and self._frame is not None:
-                bgr = cv2.cvtColor(self._frame.image, cv2.COLOR_RGB2BGR)
-                data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+                data = _png(self._frame.image)
                 self._drawn = (self._frame, data)
             return data
+
+    def attention(self) -> bytes:
+        """Where the policy looks in the newest frame, as PNG, at most twice a second; empty for nothing yet.
+
+        Raises InputError where the policy has no convolutions or its file cannot be read.
+        """
+        with self._lock:
+            frame = self._frame
+        return b"" if frame is None else self._looker.look(frame.image, time.monotonic())
 
     def hold(self) -> None:
         """Ask the loop for hold."""
         with self._lock:
             self._holds += 1
             self._ring.request()
+
+
+class Looker:
+    """Attention of one policy, computed in this process and only when somebody asks for it."""
+
+    def __init__(self, policy: str | None) -> None:
+        self._policy, self._lock = policy, threading.Lock()
+        self._attention: Attention | None = None
+        self._png, self._drawn = b"", float("-inf")
+
+    def look(self, image: Image, now: float) -> bytes:
+        """A PNG that is at most ATTENTION_EVERY old. Raises InputError as `navstack.attention` does."""
+        with self._lock:
+            if now - self._drawn < ATTENTION_EVERY:
+                return self._png
+            from navstack.attention import Attention, overlay  # these bring ONNX Runtime into this process
+            from navstack.policy import read_policy
+
+            if self._attention is None:
+                if self._policy is None:
+                    raise InputError("the page was not told which policy flies")
+                self._attention = Attention(read_policy(self._policy))
+            shown = overlay(image, self._attention(image))
+            self._png = _png(shown)
+            self._drawn = now
+            return self._png
+
+
+def _png(image: Image) -> bytes:
+    """An (H, W, 3) RGB picture."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
 class Server(ThreadingHTTPServer):
@@ -150,7 +197,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET /, /page.js, /state, /picture; POST /hold."""
+    """GET /, /page.js, /state, /picture, /attention; POST /hold."""
 
     server: Server
     timeout = SILENCE
@@ -179,8 +226,18 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/picture":
             picture = self.server.watch.picture()
             self._answer(HTTPStatus.OK if picture else HTTPStatus.NOT_FOUND, picture, "image/png")
+        elif path == "/attention":
+            self._show_attention()
         else:
             self._answer(HTTPStatus.NOT_FOUND, b"not found\n")
+
+    def _show_attention(self) -> None:
+        try:
+            picture = self.server.watch.attention()
+        except InputError as error:
+            self._answer(HTTPStatus.NOT_FOUND, f"{error}\n".encode())
+            return
+        self._answer(HTTPStatus.OK if picture else HTTPStatus.NOT_FOUND, picture, "image/png")
 
     def do_POST(self) -> None:
         """The one thing that may be asked for. A page of another site cannot set the header."""
@@ -266,7 +323,8 @@ def main() -> int:
     settings = read_settings()
     try:
         ring = Ring.open(settings["ring"])
-        watch = Watch(ring, RingReader(ring, settings["reader"]), json.loads(settings["card"]))
+        reader, card = RingReader(ring, settings["reader"]), json.loads(settings["card"])
+        watch = Watch(ring, reader, card, settings["policy"])
         server, address = serve(settings["address"], watch, settings["token"])
     except InputError as error:
         print(f"navstack page: {error}", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ from navstack.flight import Tick
 from navstack.policy import OnnxPolicy
 from navstack.safety import Demand, GuardEvent
 from navstack.telemetry import LinkFacts, Note, Record
-from navstack.view.server import parse_address
+from navstack.view.server import Looker, parse_address
 from navstack.watchers import Watchers
 
 CARD = OnnxPolicy.load("fly-to-target").card
@@ -45,7 +45,7 @@ def record(when, **facts):
 def page():
     """A page with a token that has been told of a flight: the watchers and host:port."""
     with Watchers(CARD) as watchers:
-        line = watchers.show_on("127.0.0.1:0", TOKEN)
+        line = watchers.show_on("127.0.0.1:0", TOKEN, "fly-to-target")
         address = urllib.parse.urlsplit(line.split()[1])
         watchers(record(0.0, link=FACTS, notes=NOTES))
         for index in range(1, 30):
@@ -79,10 +79,35 @@ def test_the_state_is_what_the_loop_said(page):
     assert ask(netloc, "/picture")[1].startswith(b"\x89PNG")
 
 
+def test_attention_is_drawn_when_it_is_asked_for(page):
+    _, netloc = page
+    answer, first = ask(netloc, "/attention")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
+    assert first.startswith(b"\x89PNG")
+    assert first != ask(netloc, "/picture")[1]
+
+
+def test_attention_is_drawn_twice_a_second_at_most():
+    looker, image = Looker("fly-to-target"), record(0.0).tick.frame.image
+    first = looker.look(image, 0.0)
+    assert looker.look(image[:, ::-1].copy(), 0.4) == first
+    assert looker.look(image[:, ::-1].copy(), 0.5) != first
+
+
+def test_a_page_that_knows_no_policy_says_so_in_place_of_attention():
+    with Watchers(CARD) as watchers:
+        netloc = urllib.parse.urlsplit(watchers.show_on("127.0.0.1:0", TOKEN).split()[1]).netloc
+        watchers(record(0.0))
+        time.sleep(0.3)
+        answer, data = ask(netloc, "/attention")
+    assert answer.status == 404
+    assert b"not told which policy" in data
+
+
 def test_without_the_token_nothing_is_shown_or_asked_for(page):
     watchers, netloc = page
     for token in (None, "", "correct-horsf", "é"):
-        for path in ("/", "/state", "/picture", "/page.js", "/?token=wrong"):
+        for path in ("/", "/state", "/picture", "/attention", "/page.js", "/?token=wrong"):
             assert ask(netloc, path, token=token and token.encode("utf-8").decode("latin-1"))[0].status == 403
     assert ask(netloc, "/hold", "POST", token=None, **{"X-Navstack": "hold"})[0].status == 403
     assert not watchers.hold_asked()

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from navstack.attention import Attention
 from navstack.contract import PolicyCard
 from navstack.episodes import Episode, EpisodeFacts, save_episode
 from navstack.errors import InputError
@@ -55,6 +56,14 @@ def shipped():
 def middle(attention, share=0.8):
     """Mean (row, column) of the places where a map is high."""
     return np.argwhere(attention >= share).mean(axis=0)
+
+
+def test_the_attention_on_the_page_which_needs_no_torch_is_the_same(shipped):
+    file, graph = shipped
+    flown = replay(file, recording([scene(place) for place in ((40, 20), (20, 70), (55, 48))]))
+    attention = Attention(file)
+    for image, mask in zip(flown.image, visual_backprop(graph, flown), strict=True):
+        np.testing.assert_allclose(attention(image), mask, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", [visual_backprop, input_gradients])
