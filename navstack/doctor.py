@@ -164,9 +164,11 @@ def check_link(arguments: Doctor) -> Iterator[Finding]:
     if arguments.autopilot is None:
         return
     from navstack.autopilot import connect
+    from navstack.autopilot.link import LinkConfig
     from navstack.onboard import MonotonicClock
 
-    with contextlib.closing(connect(arguments.autopilot, MonotonicClock())) as link:
+    config = LinkConfig(velocity=arguments.velocity or "")
+    with contextlib.closing(connect(arguments.autopilot, MonotonicClock(), config)) as link:
         findings, end = None, time.monotonic() + LISTEN
         while findings is None and time.monotonic() < end:
             link.poll()
@@ -175,7 +177,7 @@ def check_link(arguments: Doctor) -> Iterator[Finding]:
         status = link.status()
     if status.identity is None:
         yield Finding(
-            "link", False, f"no heartbeat within {LISTEN:g} s",
+            "link", False, f"no autopilot is heard within {LISTEN:g} s",
             "address, baud rate, wiring (TX to RX), and the autopilot's own port settings",
         )  # fmt: skip
         return

@@ -7,14 +7,14 @@ Who flies is always asked of the link, never remembered: the link believes the a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from navstack.autopilot.link import Authority, AutopilotLink, Finding, LinkEvent, LinkEventKind, LinkStatus
-from navstack.contract import ZERO_COMMAND, VehicleState, VelocityCommand
+from navstack.autopilot.link import Authority, AutopilotLink, Finding, LinkEventKind, LinkStatus
 from navstack.errors import InputError
 from navstack.flight import Clock, FlightSummary, FrameSource, Loop, Policy, Tick
-from navstack.safety import Demand, Guard, VehicleHealth
-from navstack.telemetry import LinkFacts, Note, Record
+from navstack.link_vehicle import LinkVehicle, link_facts
+from navstack.safety import Demand, Guard
+from navstack.telemetry import Note, Record
 
 CONNECT_WITHIN = 30.0  # s
 LOOK_EVERY = 0.2  # s between two looks at the link for page and log
@@ -26,65 +26,6 @@ GRAVE = {
     LinkEventKind.SETPOINT_WITHHELD, LinkEventKind.RIVAL, LinkEventKind.LINK_LOST, LinkEventKind.AUTOPILOT,
     LinkEventKind.REBOOTED,
 }  # fmt: skip
-
-
-class LinkVehicle:
-    """A link as the loop's vehicle: commands reach it only while the mission says that it is engaged."""
-
-    def __init__(self, link: AutopilotLink, dry: bool) -> None:
-        self.link, self.dry = link, dry
-        self.engaged = False
-        self._events: list[LinkEvent] = []
-        self._obeyed = Demand.FLY
-
-    def poll(self) -> LinkStatus:
-        """Read what came; the facts as of now."""
-        self._events += self.link.poll()
-        return self.link.status()
-
-    def take_events(self) -> list[LinkEvent]:
-        """What happened since the last time."""
-        events, self._events = self._events, []
-        return events
-
-    def engage(self) -> None:
-        """From now on commands are flown and demands obeyed."""
-        self.engaged, self._obeyed = True, Demand.FLY
-
-    def health(self) -> VehicleHealth:
-        """What the autopilot says of itself."""
-        status = self.poll()
-        estimate, statistics = status.estimate, status.statistics
-        return VehicleHealth(
-            estimate_ok=estimate.flags_ok is not False,
-            state_age=max(estimate.position_age, estimate.velocity_age, estimate.attitude_age),
-            battery=status.battery.remaining,
-            silence=statistics.silence,
-            heartbeat_age=statistics.heartbeat_age,
-            lost_messages=statistics.loss,
-            in_command=self.dry or not self.engaged or status.authority is not Authority.ENDED,
-        )
-
-    def state(self) -> VehicleState:
-        """The newest state, with the rangefinder's height where there is one."""
-        state = self.link.state()
-        height = self.link.status().height_above_ground
-        return state if height is None else replace(state, height=height)
-
-    def send(self, command: VelocityCommand) -> None:
-        """The command where engaged, else what keeps the offer alive: the link knows whether to send it."""
-        if not self.dry:
-            self.link.send(command if self.engaged else ZERO_COMMAND)
-
-    def obey(self, demand: Demand, cause: str) -> None:
-        """Ask the autopilot, once for each higher demand."""
-        if self.dry or not self.engaged or demand <= self._obeyed:
-            return
-        self._obeyed = demand
-        if demand is Demand.HOLD:
-            self.link.hold(cause)
-        elif demand is Demand.LAND:
-            self.link.land(cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +96,8 @@ class Mission:
             if status.identity is None:
                 missing = "heartbeat of an autopilot"
             elif not max(status.estimate.position_age, status.estimate.velocity_age) < float("inf"):
-                missing = f"position and velocity of {status.identity}"
+                why = f" ({status.estimate.flags})" if status.estimate.flags else ""
+                missing = f"position and velocity of {status.identity}{why}"
             elif findings is None:
                 missing = f"parameters of {status.identity}"
             elif frame is None:
@@ -309,7 +251,10 @@ class Mission:
             else:
                 self._offer()
         elif status.authority is Authority.OFFERED and tick.demand > Demand.FLY:
-            self.link.release("the guard would not let it fly")
+            if status.mode is not None and status.mode.armed:
+                self.link.release("the guard would not let it fly")
+            else:  # it stands on the ground, and is judged when it flies
+                self.loop.engage(self._ground(status))
 
     def _ready(self, tick: Tick) -> bool:
         """Whether the guard would let it fly: only then is it offered."""
@@ -344,6 +289,9 @@ class Mission:
             return
         before = self.link.status().mode
         self.link.hold(cause)
+        if self.link.status().hold_is_ours:
+            self._fly_down(cause)
+            return
         deadline = self.clock.now() + HAND_OVER_WITHIN
         while self.clock.now() < deadline:
             self._turn()
@@ -358,6 +306,18 @@ class Mission:
             )
         self._turn()
 
+    def _fly_down(self, cause: str) -> None:
+        """Hold and land by our own loop, for firmware that has no hold, unless the pilot takes over."""
+        self._note("mission", "this program holds and lands it, unless the pilot takes over", warning=True)
+        self._landed, deadline = False, self.clock.now() + self.options.watch
+        while not self._landed and self.link.status().authority not in (Authority.NONE, Authority.ENDED):
+            if self.clock.now() > deadline:
+                self.summary.outcome = f"stopped by {cause}; it has not landed, the watchdog goes on"
+                return
+            self._turn()
+        how = "landed" if self._landed else "the pilot has taken over"
+        self.summary.outcome = f"stopped by {cause}; {how}"
+
     def _close_books(self) -> None:
         if self.vehicle.engaged and not self.options.dry:
             self.summary.flew += self.clock.now() - self._engaged_at
@@ -368,21 +328,3 @@ class Mission:
 
     def _note(self, source: str, text: str, warning: bool = False) -> None:
         self._notes.append(Note(self.clock.now(), source, text, warning))
-
-
-def link_facts(status: LinkStatus) -> LinkFacts:
-    """What page and log show of a link."""
-    mode, statistics = status.mode, status.statistics
-    age = statistics.heartbeat_age
-    return LinkFacts(
-        authority=str(status.authority),
-        mode="" if mode is None else mode.name,
-        armed=mode is not None and mode.armed,
-        landed=None if mode is None else mode.landed,
-        battery=status.battery.remaining,
-        voltage=status.battery.voltage,
-        heartbeat_age=age if age < float("inf") else None,
-        loss=statistics.loss,
-        round_trip=statistics.round_trip,
-        estimate_ok=status.estimate.flags_ok,
-    )

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from navstack.autopilot import connect
+from navstack.autopilot import connect, split_address
 from navstack.autopilot.link import Finding, LinkConfig
 from navstack.camera import NewestFrame, open_camera
 from navstack.commands.fly import Fly
@@ -90,6 +90,7 @@ def check_arguments(arguments: Fly) -> None:
         raise InputError("--autopilot is given without --camera; a vehicle needs both")
     if not arguments.guard:
         raise InputError("--no-guard is for the simulated vehicle only")
+    _check_protocol(arguments)
     if arguments.arm and arguments.takeoff is None:
         raise InputError("--arm is for --takeoff; a vehicle in the air is armed")
     for name in ("speed", "turn", "fence", "ceiling"):
@@ -105,6 +106,26 @@ def check_arguments(arguments: Fly) -> None:
         raise InputError("--log-megabytes and --log-files must be at least 1")
     check_new_file(arguments.json)
     check_new_file(arguments.log)
+
+
+def _check_protocol(arguments: Fly) -> None:
+    """What Betaflight needs and cannot do, and what is only for it."""
+    if split_address(str(arguments.autopilot))[0] != "msp":
+        if arguments.velocity is not None:
+            raise InputError("--velocity is for msp: (Betaflight); other autopilots tell their own")
+        return
+    if arguments.velocity is None:
+        raise InputError(
+            "Betaflight tells no velocity: give --velocity udpin:HOST:PORT, tcp:HOST:PORT or"
+            " serial:DEVICE:BAUD, where an estimator (visual-inertial odometry, optical flow with a"
+            " rangefinder, motion capture) sends MAVLink ODOMETRY"
+        )
+    if arguments.takeoff is not None:
+        raise InputError("--takeoff: Betaflight has none of its own; the pilot takes off, then switches")
+    if arguments.engage != "pilot":
+        raise InputError("--engage self: Betaflight is engaged by the pilot's override switch only")
+    if arguments.after_hold != "land":
+        raise InputError("--after-hold return: Betaflight is not sent home; after a hold it lands")
 
 
 def guard_maker(arguments: Fly, card: PolicyCard) -> Callable[[float], Guard]:
@@ -139,6 +160,7 @@ def link_config(arguments: Fly) -> LinkConfig:
     return LinkConfig(
         engage=arguments.engage, arm=arguments.arm, after_hold=arguments.after_hold,
         allow_unsafe=arguments.allow_unsafe, system_id=arguments.system, signing_key=key,
+        velocity=arguments.velocity or "",
     )  # fmt: skip
 
 
@@ -253,6 +275,8 @@ def _what_now(arguments: Fly) -> str:
         return "dry run, nothing is sent"
     if arguments.takeoff is not None:
         return f"taking off to {arguments.takeoff:g} m"
+    if split_address(str(arguments.autopilot))[0] == "msp":
+        return "disarmed, switch MSP OVERRIDE on and off; then arm, take off, and switch it on"
     if arguments.engage == "pilot":
         return "waiting for the pilot's switch to OFFBOARD or GUIDED"
     return "asking for OFFBOARD or GUIDED"

@@ -168,17 +168,22 @@ def _stand_still(stop: threading.Event) -> None:
 
 
 class BetaflightBody(SitlBody):
-    """Our vehicle with the firmware's motor commands, held to real time; a stand holds it until `release`."""
+    """Our vehicle with the firmware's motor commands, held to real time; a stand holds it until `release`.
 
-    def __init__(self, environment: NavigationEnv, seed: int, between: Callable[[], None]) -> None:
-        super().__init__(environment, seed)
+    On the ground it stands until its thrust carries it, and stands again where it lands.
+    """
+
+    def __init__(
+        self, environment: NavigationEnv, seed: int, between: Callable[[], None], on_ground: bool = False
+    ) -> None:
+        super().__init__(environment, seed, on_ground)
         self._between = between
         self._motors = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._motors.bind(("127.0.0.1", MOTOR_PORT))
         self._motors.setblocking(False)
         self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.channels = [1500, 1500, 1000, 1500, *([OFF] * 12)]
-        self.on_stand = True
+        self.on_stand, self._rises = True, on_ground
         self.late = 0  # physics steps that came more than 20 ms behind the wall clock
         self._speeds = (0.0, 0.0, 0.0, 0.0)  # fraction of full, motors in our order
         self._velocity: Vector3 = (0.0, 0.0, 0.0)
@@ -195,13 +200,12 @@ class BetaflightBody(SitlBody):
             airframe.rotor.speed_max
         )
 
+    name, complaint = "the truth", ""  # as a source of motion
+
     def motion(self) -> Motion:
-        """The true velocity and height, for want of a flow sensor."""
-        state, vehicle = self.state(), self.simulator.vehicle
-        east, north, up = state.velocity_enu
-        cos_yaw, sin_yaw = math.cos(state.yaw), math.sin(state.yaw)
-        velocity = (east * cos_yaw + north * sin_yaw, north * cos_yaw - east * sin_yaw, up)
-        return Motion(self.now(), velocity, self.simulator.above_ground(vehicle.position)[2])
+        """The true motion, for want of an estimator."""
+        state, above = self.state(), self.simulator.above_ground(self.simulator.vehicle.position)[2]
+        return Motion(self.now(), state.position_enu, state.velocity_enu, state.yaw, above)
 
     def silence(self) -> None:
         """Nothing is done between steps any more: the loop is dead."""
@@ -220,6 +224,12 @@ class BetaflightBody(SitlBody):
         self._motors.close()
         self._out.close()
 
+    def _stand(self) -> None:
+        """On the ground it is held, while physics and firmware go on."""
+        super()._stand()
+        self.landed, self.on_stand, self._rises = False, True, True
+        self._place = (self.simulator.vehicle.position, self.simulator.vehicle.orientation)
+
     def _actuate(self, command: VelocityCommand, wind: Vector3) -> None:
         """One physics step under the firmware: tell it the state, take its motors, keep pace."""
         vehicle, airframe = self.simulator.vehicle, self.simulator.airframe
@@ -235,6 +245,8 @@ class BetaflightBody(SitlBody):
         self._hear()
         full = airframe.rotor.speed_max
         thrusts = tuple(airframe.rotor.thrust * (share * full) ** 2 for share in self._speeds)
+        if self.on_stand and self._rises and sum(thrusts) > airframe.inertia.mass * GRAVITY:
+            self.on_stand = self._rises = False
         vehicle.turn_rotors(thrusts)  # type: ignore[arg-type]
         vehicle.apply(rotation, wind)
         self._step += 1

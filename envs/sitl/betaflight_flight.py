@@ -59,7 +59,9 @@ class FirmwareFlight:
         """What pilot and link do before the policy flies. Raises InputError where the link refuses."""
         channels, active = self.body.channels, lambda: self.link.status().mode
         self._until(lambda: active() is not None, BOOT_SECONDS, "the firmware says nothing")
+        self._until(lambda: self.link.preflight() is not None, BOOT_SECONDS, "the firmware tells no settings")
         self.body.fly(2.0)
+        self.link.engage()
         channels[OVERRIDE] = ON
         self._until(lambda: self.link.follow is not None, PROBE_SECONDS, "the mask could not be probed")
         channels[OVERRIDE], channels[ANGLE] = OFF, ON
@@ -67,9 +69,7 @@ class FirmwareFlight:
         channels[ARM] = ON
         self._until(lambda: bool(active() and active().armed), ARM_SECONDS, "it does not arm")  # type: ignore[union-attr]
         channels[THROTTLE] = 1000 + round(1000 * self.body.hover_throttle)
-        self.body.fly(1.0)
-        self.link.engage()
-        self.body.fly(0.3)
+        self.body.fly(1.3)
         channels[OVERRIDE] = ON
         flying = (Authority.TESTING, Authority.HELD)
         self._until(lambda: self.link.status().authority in flying, 3.0, "the override does not engage")
@@ -91,6 +91,8 @@ class FirmwareFlight:
         while not condition():
             if self.body.now() > end:
                 causes = "; ".join(event.cause for event in self.events)
+                causes += f"; slowest answer {self.link.slowest:.2f} s, {self.body.late} physics steps late"
+                causes += f"; arming: {[f.found for f in self.link.preflight() or () if f.what == 'arming']}"
                 raise InputError(f"{otherwise} within {seconds:g} s ({causes})")
             self.body.fly(0.05)
 

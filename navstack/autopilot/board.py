@@ -7,19 +7,17 @@ import struct
 from typing import TYPE_CHECKING
 
 from navstack.autopilot import msp
-from navstack.autopilot.link import Finding, Firmware, Identity
-from navstack.autopilot.sticks import STICKS
-from navstack.contract import Quaternion, Vector3, VehicleState
+from navstack.autopilot.link import Battery, Firmware, Identity
+from navstack.contract import Quaternion, VehicleState
 
 if TYPE_CHECKING:
     from navstack.autopilot.motion import Motion
 
-SLOWEST_FAILSAFE = 1.5  # s
+_CHARGE = {1: "low", 2: "critical"}  # batteryState_e
 _NAMES = {
     msp.BOX_ARM: "ARM", msp.BOX_ANGLE: "ANGLE", msp.BOX_FAILSAFE: "FAILSAFE",
     msp.BOX_MSP_OVERRIDE: "MSP OVERRIDE",
 }  # fmt: skip
-_PROCEDURES = {0: "land", 1: "drop", 2: "GPS rescue"}
 
 
 class Board:
@@ -28,7 +26,7 @@ class Board:
     def __init__(self) -> None:
         self.told: set[int] = set()
         self.identity: Identity | None = None
-        self._variant = ""
+        self.variant = ""
         self._boxes: tuple[int, ...] = ()
         self.ranges: tuple[msp.ModeRange, ...] = ()
         self.failsafe: msp.Failsafe | None = None
@@ -37,10 +35,13 @@ class Board:
         self.channels: tuple[int, ...] = ()
         self.channels_time = -math.inf
         self.lean = (0.0, 0.0)  # rad, roll to the right and pitch nose down
-        self.yaw = 0.0  # rad, counter-clockwise from east
         self.attitude_time = -math.inf
-        self.body_rates: Vector3 = (0.0, 0.0, 0.0)
-        self.voltage: float | None = None
+        self.lean_rates = (0.0, 0.0)  # rad/s, of both, as the last two attitudes tell
+        self.angle_limit: float | None = None  # rad at full stick in ANGLE mode
+        self.arming: tuple[str, ...] = ()  # what keeps it from arming, by Betaflight's names
+        self.battery = Battery()
+        self.cells = 0
+        self._cell_volts = (0.0, 0.0)  # V, of an empty and a full cell
 
     def take(self, reply: msp.Reply, now: float) -> None:
         """Learn from one answer; one that is too short says nothing."""
@@ -58,61 +59,33 @@ class Board:
         """The modes that matter and are on."""
         return "+".join(name for box, name in _NAMES.items() if self.active(box)) or "none"
 
-    def state(self, motion: Motion, position: tuple[float, float]) -> VehicleState:
-        """Attitude of the board, velocity and height of the source."""
-        forward, left, up = motion.velocity
-        cos_yaw, sin_yaw = math.cos(self.yaw), math.sin(self.yaw)
-        velocity = (forward * cos_yaw - left * sin_yaw, forward * sin_yaw + left * cos_yaw, up)
-        time = min(self.attitude_time, motion.time)
-        return VehicleState(time, (*position, motion.height), velocity, self._orientation(), self.body_rates)
+    def state(self, motion: Motion, yaw_rate: float) -> VehicleState:
+        """Lean of the board; position, velocity and heading of the source.
 
-    def _orientation(self) -> Quaternion:
+        The heading is the source's: its velocity is told in that frame, and few boards have a compass. Rates
+        are those of the attitudes told: the gyro's own, of one instant, foretell nothing.
+        """
+        time = min(self.attitude_time, motion.time)
+        return VehicleState(
+            time, motion.position_enu, motion.velocity_enu, self._orientation(motion.yaw),
+            (*self.lean_rates, yaw_rate), motion.above_ground,
+        )  # fmt: skip
+
+    def _orientation(self, yaw: float) -> Quaternion:
         roll, pitch = self.lean
         cr, sr, cp, sp = math.cos(roll / 2), math.sin(roll / 2), math.cos(pitch / 2), math.sin(pitch / 2)
-        cy, sy = math.cos(self.yaw / 2), math.sin(self.yaw / 2)
+        cy, sy = math.cos(yaw / 2), math.sin(yaw / 2)
         return (
             sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy,
             cr * cp * sy - sr * sp * cy, cr * cp * cy + sr * sp * sy,
         )  # fmt: skip
 
-    def findings(self, follow: set[int] | None, unfit: str, watched: bool) -> tuple[Finding, ...]:
-        """The judgement of what was told and probed."""
-        switches = {r.channel for r in self.ranges if r.box in (msp.BOX_ARM, msp.BOX_MSP_OVERRIDE)}
-        boxes = {r.box for r in self.ranges}
-        probed = follow is not None
-        mask_ok = probed and follow is not None and set(STICKS) <= follow and not switches & follow
-        found = f"channels {sorted(follow)}" if follow is not None else "not probed"
-        fail = self.failsafe
-        return (
-            Finding("firmware", str(self.identity), "Betaflight", self._variant == "BTFL",
-                    "this link speaks to Betaflight only", "src/main/msp/msp.c, MSP_FC_VARIANT"),
-            Finding("switches", f"{len(boxes & set(_NAMES))} of arm, angle, override on switches",
-                    "arm and override on receiver switches",
-                    {msp.BOX_ARM, msp.BOX_MSP_OVERRIDE} <= boxes,
-                    "put ARM and MSP OVERRIDE on switches of the receiver (Modes)",
-                    "src/main/msp/msp_box.c"),
-            Finding("override mask", found, "the four sticks, and neither the arm nor the override switch",
-                    mask_ok, "set msp_override_channels_mask = 15; switch the override on while disarmed",
-                    "src/main/rx/msp_override.c"),
-            Finding("failsafe", f"{_PROCEDURES.get(fail.procedure, '?')} after {fail.delay:g} s" if fail else
-                    "not told", f"any procedure within {SLOWEST_FAILSAFE:g} s",
-                    fail is not None and fail.delay <= SLOWEST_FAILSAFE,
-                    "set failsafe_delay to 15 or less", "src/main/flight/failsafe.c"),
-            Finding("rates", "actual" if self.rates and self.rates[0].actual else "another curve", "actual",
-                    self.rates is not None and self.rates[0].actual, "set rates_type = ACTUAL",
-                    "src/main/fc/rc.c, applyActualRates"),
-            Finding("watchdog", "runs" if watched else "none", "runs", watched,
-                    "older Betaflight flies the last sticks for ever when the companion is silent",
-                    "src/main/rx/msp_override.c"),
-            Finding("estimate", unfit or "good", "good", not unfit, "start the source of velocity", ""),
-        )  # fmt: skip
-
     def _fc_variant(self, data: bytes, now: float) -> None:
-        self._variant = data[:4].decode("ascii", "replace")
+        self.variant = data[:4].decode("ascii", "replace")
 
     def _fc_version(self, data: bytes, now: float) -> None:
         version = (data[0], data[1], data[2])
-        if self._variant == "BTFL":
+        if self.variant == "BTFL":
             self.identity = Identity(Firmware.BETAFLIGHT, version, vehicle="quadrotor")
 
     def _box_ids(self, data: bytes, now: float) -> None:
@@ -127,29 +100,50 @@ class Board:
     def _rc_tuning(self, data: bytes, now: float) -> None:
         self.rates = msp.Rates.parse(data)
 
+    def _pid_advanced(self, data: bytes, now: float) -> None:
+        self.angle_limit = math.radians(data[17])
+
     def _status(self, data: bytes, now: float) -> None:
         (flags,) = struct.unpack_from("<I", data, 6)
-        more = data[16 : 16 + data[15]] if len(data) > 16 else b""
-        self.flags, self.flags_known = flags | int.from_bytes(more, "little") << 32, True
+        rest = 16 + (data[15] & 0x0F)
+        self.flags = flags | int.from_bytes(data[16:rest], "little") << 32
+        self.flags_known = True
+        if len(data) >= rest + 5:
+            self.arming = msp.arming_obstacles(data[rest], *struct.unpack_from("<I", data, rest + 1))
 
     def _rc(self, data: bytes, now: float) -> None:
         self.channels_time = now
         self.channels = struct.unpack(f"<{len(data) // 2}H", data[: len(data) // 2 * 2])
 
     def _attitude(self, data: bytes, now: float) -> None:
-        """Roll to the right and pitch nose down in tenths of a degree, heading clockwise in degrees."""
-        roll, pitch, heading = struct.unpack_from("<hhh", data)
-        self.lean = (math.radians(roll / 10.0), math.radians(pitch / 10.0))
-        self.yaw = math.remainder(math.pi / 2.0 - math.radians(heading), math.tau)
-        self.attitude_time = now
+        """Roll to the right and pitch nose down in tenths of a degree; its heading is not used."""
+        roll, pitch = struct.unpack_from("<hh", data)
+        lean, passed = (math.radians(roll / 10.0), math.radians(pitch / 10.0)), now - self.attitude_time
+        if 0.0 < passed < math.inf:
+            self.lean_rates = ((lean[0] - self.lean[0]) / passed, (lean[1] - self.lean[1]) / passed)
+        self.lean, self.attitude_time = lean, now
 
-    def _imu(self, data: bytes, now: float) -> None:
-        x, y, z = struct.unpack_from("<hhh", data, 6)
-        self.body_rates = (math.radians(x), math.radians(y), math.radians(z))
+    def _battery_config(self, data: bytes, now: float) -> None:
+        empty, full = struct.unpack_from("<HH", data, 7)
+        self._cell_volts = (empty / 100.0, full / 100.0)
 
-    def _analog(self, data: bytes, now: float) -> None:
-        (hundredths,) = struct.unpack_from("<H", data, 7) if len(data) >= 9 else (data[0] * 10,)
-        self.voltage = hundredths / 100.0
+    def _battery(self, data: bytes, now: float) -> None:
+        """Charge as Betaflight's own display reckons it: src/main/sensors/battery.c,
+        calculateBatteryPercentageRemaining."""
+        cells, capacity, _, drawn, current, charge, hundredths = struct.unpack_from("<BHBHhBH", data)
+        self.cells, voltage = cells, hundredths / 100.0
+        if not cells:
+            self.battery = Battery()
+            return
+        empty, full = (cells * volts for volts in self._cell_volts)
+        remaining = None
+        if capacity:
+            remaining = (capacity - drawn) / capacity
+        elif full > empty:
+            remaining = (voltage - empty) / (full - empty)
+        if remaining is not None:
+            remaining = max(0.0, min(1.0, remaining))
+        self.battery = Battery(remaining, voltage, current / 100.0, _CHARGE.get(charge, ""))
 
 
 _HANDLERS = {  # command -> least bytes, what is learnt
@@ -162,6 +156,7 @@ _HANDLERS = {  # command -> least bytes, what is learnt
     msp.STATUS: (16, Board._status),
     msp.RC: (8, Board._rc),
     msp.ATTITUDE: (6, Board._attitude),
-    msp.RAW_IMU: (12, Board._imu),
-    msp.ANALOG: (1, Board._analog),
+    msp.PID_ADVANCED: (18, Board._pid_advanced),
+    msp.BATTERY_CONFIG: (11, Board._battery_config),
+    msp.BATTERY_STATE: (11, Board._battery),
 }

@@ -134,6 +134,7 @@ class LinkStatus:
     home_enu: Vector3 | None = None  # m, where it took off, in the frame of VehicleState; None where unknown
     height_above_ground: float | None = None  # m, by a rangefinder that looks down; None without one
     silence_timeout: float | None = None  # s the autopilot flies on after the last setpoint; None: unread
+    hold_is_ours: bool = False  # the firmware has no hold: the link flies it, and has to live on meanwhile
 
 
 class LinkEventKind(enum.StrEnum):
@@ -213,6 +214,8 @@ class LinkConfig:
     """s: attitude older than this turns no velocity."""
     link_lost_after: float = 1.0
     """s of silence that count as a lost link."""
+    velocity: str = ""
+    """Address where an estimator sends ODOMETRY, for firmware that tells no velocity (Betaflight)."""
 
 
 class AutopilotLink(Protocol):

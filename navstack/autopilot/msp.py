@@ -9,13 +9,20 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-API_VERSION, FC_VARIANT, FC_VERSION = 1, 2, 3
-MODE_RANGES, RX_CONFIG, FAILSAFE_CONFIG = 34, 44, 75
-STATUS, RAW_IMU, RC, ATTITUDE, ALTITUDE, ANALOG, RC_TUNING, BOXIDS = 101, 102, 105, 108, 109, 110, 111, 119
+FC_VARIANT, FC_VERSION = 2, 3
+BATTERY_CONFIG, MODE_RANGES, FAILSAFE_CONFIG, PID_ADVANCED = 32, 34, 75, 94
+STATUS, RC, ATTITUDE, RC_TUNING, BOXIDS, BATTERY_STATE = 101, 105, 108, 111, 119, 130
 SET_RAW_RC = 200
 LONGEST = 255  # bytes of payload in version 1
 MIDDLE, LOW, HIGH = 1500, 1000, 2000  # us
 CHANNELS = 16  # always all of them: a short frame leaves the rest at 0, which older firmware flies as 885 us
+
+ARMING = (  # armingDisableFlagNames, src/main/fc/runtime_config.c; the last of a version is ARM_SWITCH
+    "NOGYRO", "FAILSAFE", "RXLOSS", "NOT_DISARMED", "BOXFAILSAFE", "RUNAWAY", "CRASH", "THROTTLE", "ANGLE",
+    "BOOTGRACE", "NOPREARM", "LOAD", "CALIB", "CLI", "CMS", "BST", "MSP", "PARALYZE", "GPS", "RESCUE_SW",
+    "DSHOT_TELEM", "REBOOT_REQD", "DSHOT_BBANG", "NO_ACC_CAL", "MOTOR_PROTO", "FLIP_SWITCH", "ALT_HOLD_SW",
+    "POS_HOLD_SW", "AUTOPILOT_SW",
+)  # fmt: skip
 
 BOX_ARM, BOX_ANGLE, BOX_FAILSAFE, BOX_MSP_OVERRIDE = 0, 1, 27, 50  # permanent ids, src/main/msp/msp_box.c
 
@@ -88,6 +95,14 @@ class Parser:
         if checksum != frame[-1] or frame[2:3] not in (b">", b"!"):
             return None
         return Reply(frame[4], frame[5:-1], frame[2:3] == b">")
+
+
+def arming_obstacles(count: int, flags: int) -> tuple[str, ...]:
+    """The names of what keeps it from arming, from STATUS: how many flags there are, and which are set."""
+    names = (*ARMING[: max(0, count - 1)], *(f"flag {bit}" for bit in range(len(ARMING), count - 1)))
+    return tuple(
+        name for bit, name in enumerate((*names, "ARM_SWITCH")) if bit < min(count, 32) and flags >> bit & 1
+    )
 
 
 @dataclass(frozen=True, slots=True)

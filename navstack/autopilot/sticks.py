@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from navstack.autopilot.msp import CHANNELS, HIGH, LOW, MIDDLE, Rates
 from navstack.autopilot.velocity_loop import Demand
@@ -11,32 +10,31 @@ from navstack.autopilot.velocity_loop import Demand
 STICKS = (0, 1, 2, 3)  # roll, pitch, throttle, yaw: Betaflight's default map AETR1234
 
 
-@dataclass(frozen=True, slots=True)
-class Sticks:
-    """How sticks are read by this vehicle."""
+def channels(demand: Demand, rates: tuple[Rates, Rates, Rates], angle_limit: float) -> tuple[int, ...]:
+    """All sixteen channels in us.
 
-    angle_limit: float = math.radians(60.0)  # rad at full stick in ANGLE mode; its `angle_limit`
+    In ANGLE mode the angle wanted is the limit times the curve's rate over its largest (src/main/flight/
+    pid.c, pidLevel, since 4.5), so small angles need more stick than their share.
 
-    def channels(self, demand: Demand, rates: tuple[Rates, Rates, Rates]) -> tuple[int, ...]:
-        """All sixteen channels in us, given the curves of roll, pitch and yaw.
+    Args:
+        demand: what the vehicle shall do.
+        rates: the curves of roll, pitch and yaw.
+        angle_limit: rad at full stick in ANGLE mode.
+    """
+    roll = _lean(demand.right_down / angle_limit, rates[0])
+    pitch = _lean(demand.nose_down / angle_limit, rates[1])
+    # Betaflight's yaw stick turns clockwise to the right.
+    yaw = _deflected(rates[2].stick(-math.degrees(demand.yaw_rate)))
+    throttle = round(LOW + (HIGH - LOW) * max(0.0, min(1.0, demand.throttle)))
+    return (roll, pitch, throttle, yaw, *((MIDDLE,) * (CHANNELS - 4)))
 
-        In ANGLE mode the angle wanted is the limit times the curve's rate over its largest (src/main/flight/
-        pid.c, pidLevel, since 4.5), so small angles need more stick than their share.
-        """
-        roll = self._lean(demand.right_down, rates[0])
-        pitch = self._lean(demand.nose_down, rates[1])
-        # Betaflight's yaw stick turns clockwise to the right.
-        yaw = self._deflected(rates[2].stick(-math.degrees(demand.yaw_rate)))
-        throttle = round(LOW + (HIGH - LOW) * max(0.0, min(1.0, demand.throttle)))
-        return (roll, pitch, throttle, yaw, *((MIDDLE,) * (CHANNELS - 4)))
 
-    def _lean(self, angle: float, rates: Rates) -> int:
-        share = max(-1.0, min(1.0, angle / self.angle_limit))
-        return self._deflected(rates.stick(share * rates.rate(1.0)))
+def _lean(share: float, rates: Rates) -> int:
+    return _deflected(rates.stick(max(-1.0, min(1.0, share)) * rates.rate(1.0)))
 
-    @staticmethod
-    def _deflected(stick: float) -> int:
-        return round(MIDDLE + 0.5 * (HIGH - LOW) * max(-1.0, min(1.0, stick)))
+
+def _deflected(stick: float) -> int:
+    return round(MIDDLE + 0.5 * (HIGH - LOW) * max(-1.0, min(1.0, stick)))
 
 
 def probe(turn: int) -> tuple[int, ...]:
@@ -48,9 +46,9 @@ def probe(turn: int) -> tuple[int, ...]:
     return tuple(MIDDLE - 80 + 8 * channel + offset for channel in range(CHANNELS))
 
 
-def as_read(channels: tuple[int, ...]) -> tuple[int, ...]:
+def as_read(sent: tuple[int, ...]) -> tuple[int, ...]:
     """Channels as MSP_RC tells them: roll, pitch, yaw, throttle, and the rest."""
-    return (channels[0], channels[1], channels[3], channels[2], *channels[4:])
+    return (sent[0], sent[1], sent[3], sent[2], *sent[4:])
 
 
 def followers(seen: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> set[int]:

@@ -23,11 +23,12 @@ from navstack.autopilot.msp import CHANNELS, LOW, MIDDLE, encode_channels
 LATE = 0.2  # s without a beat
 READY = 20.0  # s that its process may take to start
 PERIOD = 0.02  # s between frames of the watchdog's own
+ALONE = 60.0  # s that it goes on without a loop: by then any vehicle that sinks is down
 BEAT = struct.Struct("<HB")  # throttle in us; 1 to watch, 0 to rest
 
 
 def watch(connection: int, beats: int) -> None:
-    """Until the loop says goodbye. A pipe that breaks is a loop that died: then it flies on, and on."""
+    """Until the loop says goodbye. A pipe that breaks is a loop that died: then it flies on for a minute."""
     throttle, watching, alive, open_ = LOW, False, time.monotonic(), True
     while open_ or watching:
         ready, _, _ = select.select([beats] if open_ else [], [], [], PERIOD)
@@ -40,6 +41,8 @@ def watch(connection: int, beats: int) -> None:
                 throttle, flag = BEAT.unpack(data[-BEAT.size :])
                 watching, alive = bool(flag), time.monotonic()
             continue
+        if not open_ and time.monotonic() - alive > ALONE:
+            return
         if watching and time.monotonic() - alive >= LATE:
             try:
                 os.write(connection, encode_channels(neutral(throttle)))
@@ -87,6 +90,10 @@ class Watchdog:
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
+
+    def abandon(self) -> None:
+        """Leave the vehicle to it: the loop ends in flight."""
+        os.close(self._beats)
 
     def close(self) -> None:
         """Send it to rest."""

@@ -25,6 +25,8 @@ class Doctor:
     """Frames a second that are wanted."""
     autopilot: str | None = None
     """Address of the autopilot, as for navstack fly."""
+    velocity: str | None = None
+    """Address of the estimator for Betaflight, as for navstack fly."""
     folder: Path = Path()
     """Where flight logs will be written."""
     json: bool = False

@@ -26,7 +26,11 @@ class Fly:
     """Read options from this TOML file; the command line has the last word. docs/fly.toml explains each."""
 
     autopilot: str | None = None
-    """Address of the autopilot: udpin:127.0.0.1:14540, serial:/dev/ttyAMA0:921600, tcp:HOST:PORT."""
+    """Address of the autopilot: udpin:127.0.0.1:14540, serial:/dev/ttyAMA0:921600, tcp:HOST:PORT (MAVLink);
+    msp:serial:/dev/ttyAMA0:115200, msp:tcp:HOST:PORT (Betaflight, with --velocity)."""
+    velocity: str | None = None
+    """Where an estimator sends MAVLink ODOMETRY, for Betaflight, which tells no velocity: udpin:HOST:PORT,
+    tcp:HOST:PORT, serial:DEVICE:BAUD."""
     camera: str | None = None
     """Camera: a device (0, /dev/video0), rtsp://..., http://... (MJPEG), a video file, a folder of images."""
     camera_calibration: Path | None = None
@@ -38,7 +42,7 @@ class Fly:
     dry_run: bool = False
     """Run everything and send nothing to the autopilot."""
     engage: Literal["pilot", "self"] = "pilot"
-    """Who selects OFFBOARD or GUIDED: the pilot by switch, or this program."""
+    """Who selects OFFBOARD or GUIDED: the pilot by switch, or this program. Betaflight: the pilot."""
     arm: bool = False
     """Let --takeoff arm the vehicle, after a confirmation that is typed."""
     takeoff: float | None = None

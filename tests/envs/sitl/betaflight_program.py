@@ -39,13 +39,13 @@ def forward(environment):
 
 def dead_loop(environment):
     flight = forward(environment)
-    before = flight.body.motion().velocity[0]
+    before = flight.body.motion().velocity_level[0]
     flight.body.silence()
     flight.body.fly(1.2)
     x, y, _, w = flight.body.state().orientation
     motion = flight.body.motion()
     return flight, {
-        "speed_before": before, "speed_forward": motion.velocity[0], "climb": motion.velocity[2],
+        "speed_before": before, "speed_forward": motion.velocity_level[0], "climb": motion.velocity_enu[2],
         "lean_degrees": math.degrees(2.0 * math.asin(min(1.0, math.hypot(x, y)))), "w": w,
     }  # fmt: skip
 

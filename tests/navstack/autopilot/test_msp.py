@@ -11,7 +11,7 @@ from navstack.autopilot.betaflight import BetaflightLink
 from navstack.autopilot.board import Board
 from navstack.autopilot.link import Authority
 from navstack.autopilot.motion import Motion
-from navstack.autopilot.sticks import Sticks, as_read, followers, probe
+from navstack.autopilot.sticks import as_read, channels, followers, probe
 from navstack.autopilot.velocity_loop import Demand
 from navstack.contract import VelocityCommand
 from navstack.errors import InputError
@@ -75,14 +75,16 @@ class Fed:
         self.sent.append(data)
         return True
 
+    name, complaint = "the truth", ""
+
     def motion(self):
-        return Motion(self.time, (0.0, 0.0, 0.0), 2.0)
+        return Motion(self.time, (0.0, 0.0, 2.0), (0.0, 0.0, 0.0), 0.0, 2.0)
 
     def close(self):
         pass
 
 
-commands = st.sampled_from([*range(1, 4), 34, 75, 101, 102, 105, 108, 109, 110, 111, 119, 200, 250])
+commands = st.sampled_from([2, 3, 32, 34, 75, 94, 101, 102, 105, 108, 111, 119, 130, 200, 250])
 
 
 @settings(max_examples=150)
@@ -108,13 +110,13 @@ def test_the_curve_of_the_stick_is_inverted(stick, center, maximum, expo):
 
 def test_sticks_have_betaflights_signs():
     rates = (msp.Rates(70.0, 670.0, 0.0, True),) * 3
-    roll, pitch, throttle, yaw, *rest = Sticks().channels(Demand(0.1, 0.2, 0.5, 0.4), rates)
+    roll, pitch, throttle, yaw, *rest = channels(Demand(0.1, 0.2, 0.5, 0.4), rates, 1.05)
     assert pitch > 1500  # nose down, forward
     assert roll > 1500  # right side down
     assert yaw < 1500  # counter-clockwise
     assert throttle == 1400
     assert rest == [1500] * 12
-    assert Sticks().channels(Demand(0.0, 0.0, 0.0, 0.0), rates)[:4] == (1500, 1500, 1000, 1500)
+    assert channels(Demand(0.0, 0.0, 0.0, 0.0), rates, 1.05)[:4] == (1500, 1500, 1000, 1500)
 
 
 @given(st.sets(st.integers(0, 15)))
@@ -136,9 +138,12 @@ def test_what_a_board_says_is_understood():
         msp.FC_VARIANT: b"BTFL",
         msp.FC_VERSION: bytes((4, 6, 0)),
         msp.BOXIDS: bytes((0, 1, 50)),
-        msp.STATUS: struct.pack("<HHHIBHHB", 125, 0, 33, 0b101, 0, 10, 0, 0) + b"\0\0\0\0\0",
+        msp.STATUS: struct.pack("<HHHIBHHBBI", 125, 0, 33, 0b101, 0, 10, 0, 0, 29, 1 << 28 | 0b10000100),
         msp.MODE_RANGES: bytes((0, 0, 32, 48, 50, 2, 32, 48, 5, 0, 0, 0)),
         msp.ATTITUDE: struct.pack("<hhh", 100, -50, 90),
+        msp.PID_ADVANCED: bytes(17) + bytes((55,)),
+        msp.BATTERY_CONFIG: struct.pack("<BBBHBBHHH", 33, 43, 35, 0, 1, 1, 330, 430, 350),
+        msp.BATTERY_STATE: struct.pack("<BHBHhBH", 4, 0, 152, 300, 1250, 1, 1520),
     }.items():
         board.take(msp.Reply(command, data, True), 1.0)
     assert str(board.identity) == "Betaflight 4.6.0"
@@ -148,5 +153,8 @@ def test_what_a_board_says_is_understood():
         (0, 4, 1700, 2100),
         (50, 6, 1700, 2100),
     ]
-    assert board.yaw == pytest.approx(0.0)  # heading east
+    assert board.arming == ("RXLOSS", "THROTTLE", "ARM_SWITCH")
+    assert board.angle_limit == pytest.approx(0.96, abs=0.01)
+    assert board.battery.remaining == pytest.approx(0.5)  # 3.8 V a cell between 3.3 and 4.3
+    assert (board.battery.voltage, board.battery.current, board.battery.warning) == (15.2, 12.5, "low")
     assert board.lean == pytest.approx((0.1745, -0.0873), abs=1e-3)

@@ -109,7 +109,8 @@ def test_a_serial_port_is_read_and_written():
         ("serial:/dev/ttyACM0", "serial:DEVICE:BAUD"),
         ("serial:/dev/no-such-port:57600", "cannot be opened"),
         ("tcp:127.0.0.1:1", "cannot be opened"),
-        ("betaflight:udpin:127.0.0.1:0", "no velocity"),
+        ("msp:udpin:127.0.0.1:0", "neither msp:serial:DEVICE:BAUD nor msp:tcp:HOST:PORT"),
+        ("msp:tcp:127.0.0.1:1", "cannot be opened"),
     ],
 )
 def test_a_wrong_address_is_one_sentence(address, sentence):
