@@ -19,7 +19,7 @@ from navstack.contract import VehicleState
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.sitl.betaflight import ANGLE, ARM, OFF, ON, OVERRIDE, BetaflightBody
 from navstack.envs.sitl.camera import CameraServer
-from navstack.envs.vehicle.quadrotor import rotation_matrix, to_body
+from navstack.envs.vehicle.dynamics import rotation_matrix, to_body
 
 THROTTLE = 2  # channel
 ODOMETRY_PERIOD = 1.0 / 30.0  # s
