@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from navstack.errors import InputError
+
 COMPILED = util.find_spec("numba") is not None and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 """Whether functions are compiled in this process."""
 
@@ -41,10 +43,18 @@ def compiled(
         examples: arguments of the types that it will get.
         unchecked: take every argument for one of the example's type (and layout, where it is an array)
             without a look, which costs as much as a physics step's arithmetic.
+
+    Raises InputError where Numba is installed but cannot be imported.
     """
     if not COMPILED:
         return function
-    from numba import typeof
+    try:
+        from numba import typeof
+    except ImportError as error:
+        raise InputError(
+            f"Numba is installed but cannot be imported ({error}): mend it, or set NUMBA_DISABLE_JIT=1 to go"
+            " without it"
+        ) from error
 
     dispatcher, entry = _machine_code(function, helpers, tuple(typeof(each) for each in examples))
     return entry if unchecked else dispatcher
@@ -71,7 +81,10 @@ def _machine_code(
     _teach_remainder()
     for helper in helpers:
         register_jitable(helper)
-    dispatcher = njit(cache=True, error_model="numpy")(function)
+    try:
+        dispatcher = njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder to keep it in can be written: compile in every process
+        dispatcher = njit(error_model="numpy")(function)
     return dispatcher, dispatcher.compile(types)
 
 

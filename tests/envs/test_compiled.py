@@ -22,6 +22,7 @@ from navstack.envs.sensors import FAR, NEAR, camera_axes
 from navstack.envs.vehicle import airframe_names, dynamics, load_airframe
 from navstack.envs.vehicle.dynamics import Faults, Memory, flight_step, flown
 from navstack.envs.worlds.scene import Fog, Sky
+from navstack.errors import InputError
 
 numba = pytest.importorskip("numba")
 pytestmark = pytest.mark.skipif(not compiled_module.COMPILED, reason="NUMBA_DISABLE_JIT is set")
@@ -109,6 +110,25 @@ def test_sky_and_fog_are_the_same_picture(seed: int) -> None:
         kind(width, height, fov, NEAR, FAR).draw(rgba, depth, axes, sky, fog)
         pictures.append(rgba)
     assert np.array_equal(*pictures)
+
+
+def test_without_a_folder_for_its_cache_it_compiles_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core.caching import FunctionCache
+
+    monkeypatch.setattr(FunctionCache._impl_class, "_locator_classes", [])
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(doubled)
+    assert compiled(doubled, (), (1.0,))(21.0) == 42.0
+
+
+def doubled(x: float) -> float:
+    return 2.0 * x
+
+
+def test_a_numba_that_cannot_be_imported_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(InputError, match=r"^Numba is installed but cannot .* set NUMBA_DISABLE_JIT=1 to go"):
+        compiled(doubled, (), (1.0,))
 
 
 FLIGHTS = """
