@@ -114,6 +114,7 @@ class Difference:
     policy: dict[str, tuple[float, float]]  # component -> mean and largest difference of the policy's command
     sent: dict[str, tuple[float, float]]  # the same of what left the guard
     turns_that_differ: int
+    last_difference: float | None  # s from the log's first turn to the last that differs
     events_then: dict[str, int]
     events_now: dict[str, int]
 
@@ -137,10 +138,12 @@ def compare(log: Log, policy: OnnxPolicy, guard: Guard) -> Difference:
         decision = guard.apply(command, turn.time - newest, turn.state, turn.time, frame=turn.frame)
         left.append(decision.command.as_array() - turn.sent.as_array())
         events.update(event.rule for event in decision.events)
-    differ = int((np.abs(np.array(left)) > SAME).any(axis=1).sum())
+    differ = np.flatnonzero((np.abs(np.array(left)) > SAME).any(axis=1))
+    last = log.turns[differ[-1]].time - log.turns[0].time if len(differ) else None
     return Difference(
-        len(thought), len(left), _summary(thought), _summary(left), differ, dict(log.events), dict(events)
-    )
+        len(thought), len(left), _summary(thought), _summary(left), len(differ), last, dict(log.events),
+        dict(events),
+    )  # fmt: skip
 
 
 def _summary(rows: list[Any]) -> dict[str, tuple[float, float]]:
@@ -193,7 +196,8 @@ def text(arguments: Replay, found: Difference) -> str:
     for what, rows in (("policy's command", found.policy), ("sent", found.sent)):
         parts = (f"{name} {mean:.4f} ({most:.4f})" for name, (mean, most) in rows.items())
         lines.append(f"{what}, mean difference (largest): {', '.join(parts)}")
-    lines.append(f"turns on which another command would have left: {found.turns_that_differ}")
+    last = "" if found.last_difference is None else f", the last after {found.last_difference:.2f} s"
+    lines.append(f"turns on which another command would have left: {found.turns_that_differ}{last}")
     rules = sorted({*found.events_then, *found.events_now})
     for rule in rules:
         then, now = found.events_then.get(rule, 0), found.events_now.get(rule, 0)

@@ -42,7 +42,7 @@ def test_through_its_own_policy_and_guard_nothing_differs(log):
     same = compare(found, policy, guard_for(policy.card, found.guard))
     assert same.turns > 100
     assert same.frames > 100
-    assert same.turns_that_differ == 0
+    assert (same.turns_that_differ, same.last_difference) == (0, None)
     assert max(most for _, most in same.policy.values()) < 1e-6
     assert set(same.events_now) == set(same.events_then)
 
@@ -52,6 +52,7 @@ def test_another_guard_shows_what_it_would_have_sent(log):
     slower = guard_for(policy.card, found.guard, Limits(0.3, 0.3, 0.3, 0.3))
     other = compare(found, policy, slower)
     assert other.turns_that_differ > 50
+    assert 2.0 < other.last_difference <= found.turns[-1].time - found.turns[0].time
     assert other.sent["forward"][1] > 0.5
     assert max(most for _, most in other.policy.values()) < 1e-6
     tight = guard_for(policy.card, replace(found.guard, fence=2.0))
