@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from navstack.errors import InputError
 from navstack.flight import FORGET_AFTER
-from navstack.log_format import BROKEN, COMMAND, picture, read_messages, seconds
+from navstack.log_format import BROKEN, COMMAND, picture, read_messages, refused, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,6 @@ def _messages(path: Path) -> tuple[list[Any], list[Any]]:
             found[topic].append(message)
     except BROKEN as error:
         if not found["/camera"]:
-            raise InputError(f"{path}: not a flight log of navstack fly ({error})") from error
+            raise refused(path, error) from error
     pairs = min(len(rows) for rows in found.values())  # a kill may have come between the two
     return found["/camera"][:pairs], found["/command"][:pairs]

@@ -22,11 +22,12 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
-from mcap.exceptions import McapError
+from mcap.exceptions import EndOfFile, McapError
 from mcap.reader import NonSeekingReader
 from mcap.records import Message, Metadata
 from mcap.stream_reader import StreamReader
 
+from navstack.errors import InputError
 from navstack.opencv import cv2
 
 BROKEN = (
@@ -111,6 +112,15 @@ def read_messages(path: Path, *topics: str) -> Iterator[tuple[str, Any]]:
             if schema is None or (schema.name, schema.encoding) != (known.DESCRIPTOR.full_name, "protobuf"):
                 raise ValueError(f"'{channel.topic}' holds no {known.DESCRIPTOR.full_name} in protobuf")
             yield channel.topic, known.FromString(message.data)
+
+
+def refused(path: Path, error: BaseException) -> InputError:
+    """The sentence for a file of which nothing could be read, given one of `BROKEN`."""
+    if isinstance(error, OSError):
+        return InputError(f"{path}: cannot be read ({error.strerror or error})")
+    early = isinstance(error, EndOfFile | EOFError | struct.error)
+    why = "it ends too early" if early else str(error) or type(error).__name__
+    return InputError(f"{path}: not a flight log of navstack fly, or damaged before its first turn ({why})")
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -20,7 +20,16 @@ from navstack.commands.replay import Replay
 from navstack.contract import Frame, Limits, PolicyCard, VehicleState, VelocityCommand
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
-from navstack.log_format import BROKEN, COMMAND, optional, picture, read_messages, read_metadata, seconds
+from navstack.log_format import (
+    BROKEN,
+    COMMAND,
+    optional,
+    picture,
+    read_messages,
+    read_metadata,
+    refused,
+    seconds,
+)
 from navstack.policy import OnnxPolicy
 from navstack.safety import Guard, GuardConfig, guard_for
 from navstack.safety.rule import guard_config
@@ -49,6 +58,7 @@ class Log:
     guard: GuardConfig | None
     turns: list[Turn] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)  # rule -> transitions
+    cut: bool = False  # it was cut short by a kill, or is damaged, behind its last turn here
 
 
 def read_log(path: Path) -> Log:
@@ -71,7 +81,8 @@ def read_log(path: Path) -> Log:
                     pending = {}
     except BROKEN as error:
         if log is None or not log.turns:
-            raise InputError(f"{path}: not a flight log of navstack fly ({error})") from error
+            raise refused(path, error) from error
+        log.cut = True
     if log is None or not log.turns:
         raise InputError(f"{path}: the flight log holds no turn of a flight")
     return log
@@ -172,6 +183,9 @@ def run(arguments: Replay) -> int:
     )
     guard = guard_for(policy.card, replace(base, **numbers), limits, base.latency)
     found = compare(log, policy, guard)
+    if log.cut:
+        seconds = log.turns[-1].time - log.turns[0].time
+        print(f"{arguments.log}: read for {seconds:.1f} s, up to where it was cut short or is damaged")
     print(text(arguments, found))
     if arguments.json is not None:
         facts = {name: getattr(found, name) for name in Difference.__slots__}

@@ -89,6 +89,7 @@ def test_a_log_cut_short_is_read_to_there(log, tmp_path):
     half = read_log(cut)
     assert 0.3 * len(whole.turns) < len(half.turns) < 0.7 * len(whole.turns)
     assert half.guard == whole.guard
+    assert (half.cut, whole.cut) == (True, False)
 
 
 @settings(max_examples=40)
