@@ -25,6 +25,7 @@ from navstack.envs.navigation import NavigationEnv
 from navstack.envs.sitl import EmulatedAutopilot, SitlBody
 from navstack.envs.sitl.autopilot import STEP
 from navstack.envs.sitl.camera import CameraServer
+from navstack.envs.sitl.run import BEHIND
 
 POLICY = "fly-to-target"
 TIMER = """
@@ -111,8 +112,9 @@ class Station:
         if ahead > 0.0:
             time.sleep(ahead)
         elif ahead < -STEP:
-            self.behind.append((now, -ahead))
-            self._began = now - self.body.now()
+            self.behind.append((now, -ahead))  # and caught up with: the vehicle's clock must keep its rate
+            if ahead < -BEHIND:
+                self._began = now - self.body.now()
 
     def turn_until(self, end: float) -> None:
         """Turn until then (s, monotonic clock) or until it has crashed."""
