@@ -100,6 +100,7 @@ class Sequences:
         self._newest, self._heard = 0, -1e9  # number, s
         self._seen: dict[int, float] = {}  # number -> when, s
         self._window: deque[tuple[float, int]] = deque()  # when, how many were missing before it
+        self._missed = 0  # the sum of these: it is asked for several times a turn
 
     def take(self, sequence: int, now: float) -> bool:
         """Count one message; False where it is a repetition."""
@@ -110,6 +111,7 @@ class Sequences:
         missing = self._missing(sequence, now)
         self.lost = max(0, self.lost + missing)
         self._window.append((now, missing))
+        self._missed += missing
         return True
 
     def _missing(self, sequence: int, now: float) -> int:
@@ -125,6 +127,6 @@ class Sequences:
         """Fraction lost over the last 5 s."""
         window = self._window
         while len(window) > 1 and now - window[0][0] > LOSS_WINDOW:
-            window.popleft()
-        lost = max(0, sum(missing for _, missing in window))
+            self._missed -= window.popleft()[1]
+        lost = max(0, self._missed)
         return lost / (len(window) + lost) if window else 0.0

@@ -9,7 +9,7 @@ from pymavlink.dialects.v20 import ardupilotmega, common
 from navstack.autopilot.link import Authority, Firmware, Identity, LinkConfig
 from navstack.autopilot.mavlink import MavlinkLink, messages
 from navstack.autopilot.mavlink.asking import Ask
-from navstack.autopilot.mavlink.codec import Codec, Sequences
+from navstack.autopilot.mavlink.codec import LOSS_WINDOW, Codec, Sequences
 from navstack.autopilot.mavlink.firmware import identify, mode_name, px4_mode
 from navstack.autopilot.mavlink.parameters import decode_value, encode_value
 from navstack.contract import VelocityCommand
@@ -166,3 +166,15 @@ def test_what_is_missing_is_counted_and_what_comes_late_is_not(missing, start):
     assert counter.lost == missing - 1
     assert not counter.take((start + 5 + missing) % 256, 0.08)
     assert (counter.duplicated, counter.lost) == (1, missing - 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.floats(0.0, 3.0)), min_size=1, max_size=60))
+def test_the_loss_is_of_the_last_five_seconds_whatever_came(arrivals):
+    counter, now = Sequences(), 0.0
+    for number, later in arrivals:
+        now += later
+        counter.take(number, now)
+        loss = counter.loss(now)
+        missing = max(0, sum(count for _, count in counter._window))
+        assert loss == missing / (len(counter._window) + missing)
+        assert all(now - when <= LOSS_WINDOW for when, _ in list(counter._window)[1:])
