@@ -146,6 +146,9 @@ def rival(station: Station, since: float, seed: int) -> None:
 
 FLIES_ON = ((HELD,), (HELD,))
 LEFT = (("AUTO.LOITER",), ("GUIDED",))  # ArduCopter hovers in GUIDED
+# By what it still gets of the processor: it flies on, the estimate rule lands where states were old for a
+# second, or the autopilot's own failsafe holds.
+STARVED = (("AUTO.LOITER", "AUTO.LAND", HELD), ("GUIDED", "LAND", HELD))
 # In GUIDED nobody took the vehicle: the loop flies on, or lands where it stands over 2 m from where the state
 # before the gap foretold, which it cannot tell from a jump of the estimate.
 AWOKE = (("AUTO.LOITER",), (HELD, "LAND"))
@@ -181,7 +184,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "CPU starved for 3 s", once(starve, feed), 5.0, (("missed deadlines", AWAKE + 1.5, None),),
-        (("AUTO.LOITER", HELD), ("GUIDED", HELD)),
+        STARVED,
     ),
     Case(
         "log folder removed", once(remove_folder), 3.5,
