@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,6 +26,7 @@ from navstack.policies.cores import CORES, cfc_preset
 from navstack.policies.wiring import Wiring, auto_ncp
 
 BATCH, LENGTH, INPUTS, UNITS, REPEATS, SLOW_REPEATS = 16, 64, 64, 64, 30, 8
+INDUCTOR_LENGTH = 8
 BATCHES, LENGTHS, TABLE_REPEATS = (1, 64, 256), (16, 64, 256, 1024), 5
 GPU_BATCH, GPU_LENGTH = 256, 256
 NCPS_BUDGET, LSTM_BUDGET = 1.0 / 8.0, 3.0  # plain torch: of ncps's time, of the LSTM's, at most
@@ -47,7 +50,7 @@ def bench_networks() -> list[Row]:
     """
     with threads():
         torch.manual_seed(0)
-        return [*_cfc_rows(), *_sparsity_rows(), *_ltc_rows(), *_gpu_rows()]
+        return [*_cfc_rows(), *_inductor_rows(), *_sparsity_rows(), *_ltc_rows(), *_gpu_rows()]
 
 
 def bench_networks_full() -> list[Row]:
@@ -121,6 +124,32 @@ def _compile_rows() -> list[Row]:
             )
             rows.append(figure_row(f"CfC, numba: first call, {what}", float(found.stdout), "s"))
     return rows
+
+
+def _inductor_rows() -> list[Row]:
+    """What `torch.compile` makes of the training path, and how long that takes.
+
+    Few frames: the graph holds every wave of the sequence, so compiling takes longer in proportion.
+    """
+    what = f"CfC, torch.compile: forward and backward, {BATCH} x {INDUCTOR_LENGTH}, wiring of ncps"
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
+        return [
+            skipped_row(what, "not run: torch.compile needs a C++ compiler, and no g++ or clang++ is here")
+        ]
+    from torch._inductor.utils import fresh_inductor_cache  # seconds to import
+
+    x, cell = torch.randn(BATCH, INDUCTOR_LENGTH, INPUTS), wired_cfc()
+    with fresh_inductor_cache():
+        compiled = torch.compile(cell.sequence)
+        steps: dict[str, Step] = {"compiled": learning(cell, x, compiled), "torch": learning(wired_cfc(), x)}
+        started = time.perf_counter()
+        steps["compiled"]()
+        first = time.perf_counter() - started
+        seconds = median_seconds(steps, REPEATS)
+    return [
+        timing_row(what, seconds["compiled"], "the same without it", seconds["torch"], None),
+        figure_row("CfC, torch.compile: first call, compiling", first, "s"),
+    ]
 
 
 def every_synapse(wiring: Wiring) -> Wiring:

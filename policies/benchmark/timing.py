@@ -40,13 +40,16 @@ def median_seconds(steps: dict[str, Step], repeats: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def learning(core: Any, x: Tensor) -> Step:
-    """Forward and backward of one of our cores over features (B, T, I), at dt = 1."""
-    dt = torch.ones(x.shape[:2], device=x.device)
+def learning(core: Any, x: Tensor, sequence: Callable[..., Any] | None = None) -> Step:
+    """Forward and backward of one of our cores over features (B, T, I), at dt = 1.
+
+    `sequence` stands for the core's own, where it is given.
+    """
+    dt, run = torch.ones(x.shape[:2], device=x.device), sequence or core.sequence
 
     def step() -> None:
         core.zero_grad()
-        core.sequence(x, core.initial_state(len(x)), dt)[0].sum().backward()
+        run(x, core.initial_state(len(x)), dt)[0].sum().backward()
 
     return step
 

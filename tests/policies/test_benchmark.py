@@ -1,5 +1,7 @@
 """The benchmarks of networks and training: what is measured beside what, and what is said where it is not."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ def quick(monkeypatch):
         ("REPEATS", 1),
         ("SLOW_REPEATS", 1),
         ("TABLE_REPEATS", 1),
+        ("INDUCTOR_LENGTH", 1),
     ):
         monkeypatch.setattr(benchmark, name, value)
     monkeypatch.setattr(benchmark, "_compile_rows", list)
@@ -28,21 +31,29 @@ def quick(monkeypatch):
 @pytest.mark.slow
 def test_both_back_ends_stand_against_ncps_and_the_lstm(quick):
     rows = benchmark.bench_networks()
-    budgets = [(row["what"].split(":")[0], row["against"].split("(")[0], row["budget"]) for row in rows]
+    budgets = [
+        (row["what"].split(":")[0], row["against"].split("(")[0], row["budget"])
+        for row in rows
+        if row["against"]
+    ]
     assert ("CfC, torch", "ncps.torch.CfC", 1 / 8) in budgets
     assert ("CfC, torch", "torch.nn.LSTM", 3.0) in budgets
     assert ("CfC, numba", "ncps.torch.CfC", 1 / 20) in budgets
     assert ("CfC, numba", "torch.nn.LSTM", 1.5) in budgets
     assert ("LTC, numba", "ncps.torch.LTC", 1 / 10) in budgets
-    assert any("every synapse" in row["against"] for row in rows)
+    assert any("every synapse" in (row["against"] or "") for row in rows)
+    compiled = [row for row in rows if row["what"].startswith("CfC, torch.compile")]
+    assert len(compiled) == (2 if shutil.which("g++") or shutil.which("clang++") else 1)
 
 
 def test_what_is_not_here_is_said(quick, monkeypatch):
     monkeypatch.setattr(benchmark, "find_spec", lambda _: None)
+    monkeypatch.setattr(benchmark.shutil, "which", lambda _: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     rows = benchmark.bench_networks()
     said = {row["what"].split(":")[0]: row["against"] for row in rows if row["value"] is None}
     assert said["CfC, numba"] == said["LTC, numba"] == "not run: pip install 'navstack[fast]' brings numba"
+    assert said["CfC, torch.compile"].startswith("not run: torch.compile needs a C++ compiler")
     assert said["CfC on a GPU, torch"] == "not run: no GPU here"
 
 
