@@ -207,17 +207,7 @@ class WiredCfC(nn.Module):
     def sequence(
         self, x: Tensor, state: Tensor, dt: Tensor, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Many time steps, fast: what training calls.
-
-        Args:
-            x: (B, T, I) features.
-            state: (B, S) before the first step.
-            dt: (B, T) nominal periods before each step; it gets no gradient.
-            lengths: (B,) steps of each sequence; all T without it.
-
-        Returns:
-            Outputs (B, T, M), zero after a sequence's end, and each sequence's state (B, S) at its own end.
-        """
+        """Many time steps, fast: what training calls; see `Core.sequence`. dt gets no gradient."""
         if dt.requires_grad:
             raise InputError("WiredCfC.sequence gives no gradient for dt: pass dt.detach(), or use step")
         check_lengths(lengths, x)

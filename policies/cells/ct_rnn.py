@@ -12,13 +12,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from navstack.policies.cells.cell import DenseCell
-from navstack.policies.cells.solvers import EVALUATIONS, SOLVERS, check_solver
+from navstack.policies.cells.solvers import SolvedCell
 
 SHORTEST = 1.0  # frame periods: the shortest time constant; 6 Euler steps stay stable up to a dt of 12
 
 
-class CtRnnCore(DenseCell):
+class CtRnnCore(SolvedCell):
     """A CT-RNN and a linear readout; the state is h.
 
     Args:
@@ -34,11 +33,7 @@ class CtRnnCore(DenseCell):
     def __init__(
         self, input_size: int, units: int, outputs: int, solver: str = "euler", steps: int = 6
     ) -> None:
-        super().__init__()
-        check_solver(solver, steps)
-        self.input_size, self.state_size, self.output_size = input_size, units, outputs
-        self.neurons, self.synapses = units + outputs, units * (input_size + units + outputs)
-        self.solver, self.steps = solver, steps
+        super().__init__(input_size, units, outputs, solver, steps)
         self.sensory = nn.Linear(input_size, units)
         self.recurrent = nn.Linear(units, units, bias=False)
         # 1 + softplus: from about 1.3 to 21 periods (1 s at 20 Hz), evenly
@@ -48,8 +43,7 @@ class CtRnnCore(DenseCell):
     def multiply_adds(self) -> int:
         """Sensory products once; at each evaluation the recurrent ones, the leak and the step."""
         units = self.state_size
-        evaluations = self.steps * EVALUATIONS.get(self.solver, 1)
-        return units * (self.input_size + self.output_size) + evaluations * units * (units + 2)
+        return units * (self.input_size + self.output_size) + self.evaluations * units * (units + 2)
 
     def step(self, x: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """One frame; see `Core.step`."""
@@ -58,5 +52,5 @@ class CtRnnCore(DenseCell):
         def derivative(h: Tensor) -> Tensor:
             return (torch.tanh(heard + self.recurrent(h)) - h) * rate
 
-        state = SOLVERS[self.solver](derivative, state, dt, self.steps)
+        state = self.solve(derivative, state, dt)
         return self.readout(state), state

@@ -13,11 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from navstack.policies.cells.cell import DenseCell
-from navstack.policies.cells.solvers import EVALUATIONS, SOLVERS, check_solver
+from navstack.policies.cells.solvers import SolvedCell
 
 
-class GruOdeCore(DenseCell):
+class GruOdeCore(SolvedCell):
     """A GRU-ODE and a linear readout; the state is h.
 
     Args:
@@ -33,11 +32,7 @@ class GruOdeCore(DenseCell):
     def __init__(
         self, input_size: int, units: int, outputs: int, solver: str = "euler", steps: int = 4
     ) -> None:
-        super().__init__()
-        check_solver(solver, steps)
-        self.input_size, self.state_size, self.output_size = input_size, units, outputs
-        self.neurons, self.synapses = units + outputs, units * (input_size + units + outputs)
-        self.solver, self.steps = solver, steps
+        super().__init__(input_size, units, outputs, solver, steps)
         self.sensory = nn.Linear(input_size, 3 * units)
         self.gates = nn.Linear(units, 2 * units, bias=False)
         self.candidate = nn.Linear(units, units, bias=False)
@@ -46,8 +41,7 @@ class GruOdeCore(DenseCell):
     def multiply_adds(self) -> int:
         """Sensory products once; at each evaluation the recurrent ones and four elementwise products."""
         units = self.state_size
-        evaluations = self.steps * EVALUATIONS.get(self.solver, 1)
-        return units * (3 * self.input_size + self.output_size) + evaluations * units * (3 * units + 4)
+        return units * (3 * self.input_size + self.output_size) + self.evaluations * units * (3 * units + 4)
 
     def step(self, x: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """One frame; see `Core.step`."""
@@ -59,5 +53,5 @@ class GruOdeCore(DenseCell):
             wanted = torch.tanh(heard[:, 2 * units :] + self.candidate(reset * h))
             return (1.0 - update) * (wanted - h)
 
-        state = SOLVERS[self.solver](derivative, state, dt, self.steps)
+        state = self.solve(derivative, state, dt)
         return self.readout(state), state

@@ -10,14 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from navstack.policies.cells.cell import DenseCell
 from navstack.policies.cells.gru import gru_update
-from navstack.policies.cells.solvers import EVALUATIONS, SOLVERS, check_solver
+from navstack.policies.cells.solvers import SolvedCell
 
 FLOW = 0.1  # scale of the flow's first weights: at the start a state of unit size keeps for about ten frames
 
 
-class OdeRnnCore(DenseCell):
+class OdeRnnCore(SolvedCell):
     """An ODE-RNN and a linear readout; the state is h.
 
     Args:
@@ -33,12 +32,9 @@ class OdeRnnCore(DenseCell):
     def __init__(
         self, input_size: int, units: int, outputs: int, solver: str = "euler", steps: int = 4
     ) -> None:
-        super().__init__()
-        check_solver(solver, steps)
-        self.input_size, self.state_size, self.output_size = input_size, units, outputs
-        self.neurons = 2 * units + outputs
-        self.synapses = units * (input_size + units + outputs) + 2 * units * units
-        self.solver, self.steps = solver, steps
+        super().__init__(input_size, units, outputs, solver, steps)
+        self.neurons += units  # the hidden ones of the flow
+        self.synapses += 2 * units * units
         self.flow_in, self.flow_out = nn.Linear(units, units), nn.Linear(units, units)
         self.sensory, self.recurrent = nn.Linear(input_size, 3 * units), nn.Linear(units, 3 * units)
         self.readout = nn.Linear(units, outputs)
@@ -49,9 +45,8 @@ class OdeRnnCore(DenseCell):
     def multiply_adds(self) -> int:
         """The flow's products at each evaluation, then the GRU's and the readout's."""
         units = self.state_size
-        evaluations = self.steps * EVALUATIONS.get(self.solver, 1)
         jump = 3 * units * (self.input_size + units + 1) + units * self.output_size
-        return evaluations * units * (2 * units + 1) + jump
+        return self.evaluations * units * (2 * units + 1) + jump
 
     def step(self, x: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """One frame; see `Core.step`."""
@@ -59,6 +54,6 @@ class OdeRnnCore(DenseCell):
         def flow(h: Tensor) -> Tensor:
             return self.flow_out(torch.tanh(self.flow_in(h)))
 
-        state = SOLVERS[self.solver](flow, state, dt, self.steps)
+        state = self.solve(flow, state, dt)
         state = gru_update(self.sensory(x), self.recurrent(state), state)
         return self.readout(state), state

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from navstack.errors import InputError, nearest
+from navstack.policies.cells.cell import DenseCell
 
 Derivative = Callable[[Tensor], Tensor]
 
@@ -72,3 +73,33 @@ def check_solver(name: str, steps: int, choices: tuple[str, ...] = tuple(SOLVERS
         raise InputError(f"solver '{name}' not found{nearest(name, choices)} (solvers: {', '.join(choices)})")
     if steps < 1:
         raise InputError(f"a solver takes at least 1 step a frame, not {steps}")
+
+
+class SolvedCell(DenseCell):
+    """A dense cell that is a differential equation: what all of them take.
+
+    Args:
+        input_size: features I.
+        units: neurons with a state.
+        outputs: of a linear readout.
+        solver: `euler`, `rk4` or `adaptive`.
+        steps: of the solver within a frame.
+
+    Raises InputError for an unknown solver or no steps.
+    """
+
+    def __init__(self, input_size: int, units: int, outputs: int, solver: str, steps: int) -> None:
+        super().__init__()
+        check_solver(solver, steps)
+        self.input_size, self.state_size, self.output_size = input_size, units, outputs
+        self.neurons, self.synapses = units + outputs, units * (input_size + units + outputs)
+        self.solver, self.steps = solver, steps
+
+    @property
+    def evaluations(self) -> int:
+        """Of the derivative, a frame."""
+        return self.steps * EVALUATIONS.get(self.solver, 1)
+
+    def solve(self, derivative: Derivative, state: Tensor, dt: Tensor) -> Tensor:
+        """The state (B, S) after dt (B, 1)."""
+        return SOLVERS[self.solver](derivative, state, dt, self.steps)
