@@ -71,7 +71,11 @@ def _motion(config: LinkConfig, clock: Clock) -> MotionSource:
         raise InputError(f"'{address}': the estimator sends to us; listen with udpin:HOST:PORT")
     with _needing_pymavlink():
         from navstack.autopilot.mavlink.odometry import Odometry
-    return Odometry(open_transport(address), clock, address, config.signing_key, time.time())
+    try:
+        transport = open_transport(address)
+    except InputError as error:
+        raise InputError(f"--velocity: {error}") from error
+    return Odometry(transport, clock, address, config.signing_key, time.time())
 
 
 PROTOCOLS: dict[str, Callable[[str, Clock, LinkConfig], AutopilotLink]] = {

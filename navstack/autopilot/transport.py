@@ -195,15 +195,15 @@ def open_transport(address: str) -> Transport:
     scheme, _, rest = address.partition(":")
     if scheme not in TRANSPORTS:
         hint = nearest(scheme, TRANSPORTS)
-        raise InputError(f"autopilot address '{address}' begins with none of {', '.join(TRANSPORTS)}{hint}")
+        raise InputError(f"address '{address}' begins with none of {', '.join(TRANSPORTS)}{hint}")
     try:
         return TRANSPORTS[scheme](rest)
     except OSError as error:
-        raise InputError(f"autopilot address '{address}' cannot be opened: {error}") from error
+        raise InputError(f"address '{address}' cannot be opened: {error}") from error
 
 
 def _host_port(rest: str, example: str) -> tuple[str, int]:
     host, _, port = rest.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) < 65536:
-        raise InputError(f"autopilot address '…:{rest}' is not host and port, as in {example}")
+        raise InputError(f"address '…:{rest}' is not host and port, as in {example}")
     return host, int(port)

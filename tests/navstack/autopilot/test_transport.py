@@ -119,6 +119,19 @@ def test_a_wrong_address_is_one_sentence(address, sentence):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("velocity", "sentence"),
+    [
+        ("udp:127.0.0.1:14600", "--velocity: address 'udp:127.0.0.1:14600' begins with none of"),
+        ("udpout:127.0.0.1:14600", "the estimator sends to us"),
+        ("tcp:127.0.0.1:1", "--velocity: address 'tcp:127.0.0.1:1' cannot be opened"),
+    ],
+)
+def test_a_wrong_address_of_an_estimator_is_one_sentence(velocity, sentence):
+    with pytest.raises(InputError, match=sentence):
+        connect("msp:tcp:127.0.0.1:1", Clock(), LinkConfig(velocity=velocity))
+
+
 def test_a_link_over_a_serial_port_and_a_vehicle_that_is_silent():
     master, slave = os.openpty()
     tty.setraw(master)
