@@ -23,7 +23,7 @@ ONCE = (
 )  # fmt: skip
 RETRY = 0.5  # s
 UNANSWERED = 0.3  # s after which the next request is made
-PROBE_SETTLES = 0.1  # s from sending channels to reading them back
+PROBE_SETTLES = 0.1  # s from channels that were taken to reading them back
 PROBES = 4
 
 
@@ -100,6 +100,8 @@ class Dialogue:
         if self.follow is not None or not safe:
             return
         if self._probe_turn:
+            if self._pending is not None or not self._free(msp.SET_RAW_RC, now):
+                self._probe_time = now  # a slow board has them not yet
             if board.channels_time - self._probe_time < PROBE_SETTLES:
                 return
             self._probed.append((probe(self._probe_turn), board.channels))
