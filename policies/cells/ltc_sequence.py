@@ -10,6 +10,8 @@ Inside, the batch is the last dimension: gathering and summing move rows of B va
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +49,19 @@ def synapse_lists(polarity: NDArray[np.int8]) -> SynapseLists:
         source_ends,
     )
     return SynapseLists(*(torch.from_numpy(values.astype(np.int64)) for values in lists))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Compute with one thread: sums as small as these lose more by waiting for another than they gain."""
+    threads = torch.get_num_threads()
+    if threads > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            torch.set_num_threads(threads)
 
 
 def _backwards(values: Tensor) -> reversed[Tensor]:
@@ -118,6 +133,7 @@ class FusedSequence(torch.autograd.Function):
     """
 
     @staticmethod
+    @_alone()
     def forward(
         ctx: FunctionCtx,
         x: Tensor,
@@ -152,6 +168,7 @@ class FusedSequence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @_alone()
     def backward(ctx: FunctionCtx, grad_states: Tensor) -> tuple[Tensor | None, ...]:
         """The same steps backwards."""
         x, capacity, sensory, internal, states, heard, activities, flows = ctx.saved_tensors  # type: ignore[attr-defined]
