@@ -100,8 +100,10 @@ class Dialogue:
         if self.follow is not None or not safe:
             return
         if self._probe_turn:
-            if self._pending is not None or not self._free(msp.SET_RAW_RC, now):
-                self._probe_time = now  # a slow board has them not yet
+            if self._pending is not None or msp.SET_RAW_RC in self._open:
+                self._probe_time = now  # a slow board has not taken them yet
+                if self._free(msp.SET_RAW_RC, now):  # their answer was lost
+                    self.stick(probe(self._probe_turn), now)
             if board.channels_time - self._probe_time < PROBE_SETTLES:
                 return
             self._probed.append((probe(self._probe_turn), board.channels))
