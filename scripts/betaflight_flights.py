@@ -119,7 +119,7 @@ def through_firmware(policy: OnnxPolicy, environment: NavigationEnv, seed: int) 
             if not why:
                 ended = flight.body.outcome or str(flight.link.status().authority)
                 return {"outcome": ended, "seconds": flight.body.task_seconds, "void": void}
-    raise SystemExit(f"seed {seed}: void {TRIES} times, at last because of: {why}; machine or firmware is late")
+    raise SystemExit(f"seed {seed}: void {TRIES} times, at last because of: {why}; machine or firmware late")
 
 
 def table(rows: list[dict[str, object]], arguments: argparse.Namespace) -> str:
