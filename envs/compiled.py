@@ -2,7 +2,7 @@
 
 Both compute the same bits: nothing is reordered or fused (no fast-math), and what rounds besides + - * / and
 the square root (sine, cosine, arc tangent) is left to Python's `math`. So which of the two runs is a matter
-of speed alone; `BACKEND` names it, and so does `navstack bench env`. Numba's own NUMBA_DISABLE_JIT=1 turns
+of speed alone; `backend` names it, and so does `navstack bench env`. Numba's own NUMBA_DISABLE_JIT=1 turns
 compilation off. Machine code is kept in Numba's cache: the first process takes seconds, later ones do not.
 """
 

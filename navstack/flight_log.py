@@ -36,7 +36,7 @@ def read_flight_log(path: Path, rate_hz: float) -> LoggedFlight:
     times = np.array([seconds(message) for message in frames])
     gaps = np.diff(times, prepend=-np.inf)
     first = gaps > FORGET_AFTER
-    dt = np.where(first, 1.0 / rate_hz, np.where(first, 1.0, gaps))
+    dt = np.where(first, 1.0 / rate_hz, gaps)
     values = [[getattr(message, name) for name in COMMAND] for message in commands]
     try:
         images = np.stack([picture(message) for message in frames])

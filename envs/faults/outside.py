@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -205,10 +205,6 @@ class OutsideVerdict(Verdict):
     """How one flight went, and how many before it were void."""
 
     void: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a line of JSON."""
-        return asdict(self)
 
 
 def fly_outside(case: Case, environment: NavigationEnv, seed: int, firmware: Firmware) -> OutsideVerdict:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from navstack.contract import ZERO_COMMAND, VelocityCommand
 from navstack.safety.fence import Stopping, fence_for
-from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
+from navstack.safety.rule import GuardConfig, Lasting, Moment, Row, rotated
 
 RETURN_SPEED = 0.5  # m/s, from outside back in
 BENDS = 4  # of a velocity along a boundary, at most
@@ -44,7 +44,7 @@ class WithinBoundaries:
         if not (vertical or horizontal):
             return command, ""
         limits, words = self.config.limits, (vertical, horizontal)
-        forward, left = _turned(east, north, -moment.state.yaw)
+        forward, left = rotated(east, north, -moment.state.yaw)
         # Bending a velocity turns speed from one axis into another, which may have a lower limit; and what is
         # left within it may hold too little against the wind, so it is bent again.
         for _ in range(BENDS):
@@ -52,7 +52,7 @@ class WithinBoundaries:
             if share == 1.0:
                 break
             shorter = VelocityCommand(share * forward, share * left, up, command.yaw_rate)
-            forward, left = _turned(*self._horizontal(shorter, moment)[:2], -moment.state.yaw)
+            forward, left = rotated(*self._horizontal(shorter, moment)[:2], -moment.state.yaw)
         bent = VelocityCommand(forward, left, up, command.yaw_rate)
         return limits.clamp(bent), "return" if "return" in words else "slow"
 
@@ -70,7 +70,7 @@ class WithinBoundaries:
 
     def _horizontal(self, command: VelocityCommand, moment: Moment) -> tuple[float, float, str]:
         x, y, _ = moment.state.position_enu
-        east, north = _turned(command.forward, command.left, moment.state.yaw)
+        east, north = rotated(command.forward, command.left, moment.state.yaw)
         dx, dy = x - moment.home[0], y - moment.home[1]
         room, ox, oy = self.fence.room(dx, dy)
         if room < 0.0:
@@ -118,9 +118,3 @@ class OutsideBoundaries:
             self._least = outside if outside > 0.0 else float("inf")
         elapsed = self._lost.update(outside > 0.0 and not nearer, moment.now)
         return (command, "") if elapsed is None else (ZERO_COMMAND, "hold")
-
-
-def _turned(x: float, y: float, angle: float) -> tuple[float, float]:
-    """A vector, turned counter-clockwise by an angle (rad)."""
-    c, s = math.cos(angle), math.sin(angle)
-    return x * c - y * s, x * s + y * c

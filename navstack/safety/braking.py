@@ -6,7 +6,7 @@ import math
 
 from navstack.contract import VelocityCommand
 from navstack.safety.fence import Stopping, fence_for
-from navstack.safety.rule import GuardConfig, Moment, Row
+from navstack.safety.rule import GuardConfig, Moment, Row, rotated
 
 
 class EmergencyBraking:
@@ -32,7 +32,6 @@ class EmergencyBraking:
 
     def apply(self, command: VelocityCommand, moment: Moment) -> tuple[VelocityCommand, str]:
         """The command sent before, changed as fast as an emergency allows, where the vehicle must brake."""
-        yaw = moment.state.yaw
         vertical, out = self._vertical(moment), self._horizontal(moment)
         if not vertical and out is None:
             return command, ""
@@ -42,8 +41,7 @@ class EmergencyBraking:
         up = max(0.0, vertical * command.up) * vertical if vertical else max(-drift, min(drift, command.up))
         forward, left = self._held(moment)
         if out is not None:
-            ox = out[0] * math.cos(yaw) + out[1] * math.sin(yaw)
-            oy = out[1] * math.cos(yaw) - out[0] * math.sin(yaw)
+            ox, oy = rotated(*out, -moment.state.yaw)
             turned = min(0.0, command.forward * ox + command.left * oy) - (forward * ox + left * oy)
             forward, left = forward + turned * ox, left + turned * oy
         before, most = moment.previous, self.config.emergency * moment.step
@@ -61,10 +59,8 @@ class EmergencyBraking:
     def _held(self, moment: Moment) -> tuple[float, float]:
         """Forward and left (m/s) as the vehicle flies now, as far as that can be stopped inside the fence."""
         (x, y, _), (vx, vy, _) = moment.state.position_enu, moment.state.velocity_enu
-        yaw, (hx, hy, _) = moment.state.yaw, moment.home
-        east, north = self.fence.limit(vx, vy, x - hx, y - hy, self.stopping)
-        c, s = math.cos(yaw), math.sin(yaw)
-        return east * c + north * s, north * c - east * s
+        hx, hy, _ = moment.home
+        return rotated(*self.fence.limit(vx, vy, x - hx, y - hy, self.stopping), -moment.state.yaw)
 
     def _vertical(self, moment: Moment) -> int:
         """The way in: 1 up from the floor, -1 down from the ceiling, 0 where nothing is near."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from navstack.contract import ZERO_COMMAND, VelocityCommand
-from navstack.safety.rule import GuardConfig, Lasting, Moment, Row
+from navstack.safety.rule import GuardConfig, Lasting, Moment, Row, rotated
 
 SLOWEST = 0.25  # m/s, of command and velocity, for their directions to mean something
 SMOOTHING = 0.5  # s, so that a vehicle that is still turning round is not blamed
@@ -40,8 +40,7 @@ class Following:
         if moment.health is None:
             return command, ""
         yaw, sent = moment.state.yaw, moment.previous
-        east = sent.forward * math.cos(yaw) - sent.left * math.sin(yaw)
-        north = sent.forward * math.sin(yaw) + sent.left * math.cos(yaw)
+        east, north = rotated(sent.forward, sent.left, yaw)
         share = moment.step / (SMOOTHING + moment.step)
         vx, vy, _ = moment.state.velocity_enu
         if math.isfinite(east + north + vx + vy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
@@ -162,3 +163,12 @@ class Lasting:
             if now - self._changed >= (self._begin if condition else self._end) - 1e-9:
                 self.began, self._changed = (now if condition else None), None
         return None if self.began is None else now - self.began
+
+
+def rotated(x: float, y: float, angle: float) -> tuple[float, float]:
+    """A vector in the plane, rotated counter-clockwise by an angle (rad).
+
+    By the heading it leads from forward and left to east and north, by minus the heading back.
+    """
+    c, s = math.cos(angle), math.sin(angle)
+    return x * c - y * s, x * s + y * c
