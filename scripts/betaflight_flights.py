@@ -101,6 +101,8 @@ def through_firmware(policy: OnnxPolicy, environment: NavigationEnv, seed: int) 
     """One flight by a fresh firmware, again where it is void."""
     why = ""
     for void in range(TRIES):
+        if why:
+            print(f"seed {seed}: void, {why}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             try:
                 process = BetaflightProcess(Path(folder))
