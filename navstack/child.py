@@ -28,9 +28,9 @@ def die_with_parent() -> None:
 
 
 def sleep_exactly() -> None:
-    """Have the kernel end this thread's sleeps when they are over (within 1 ns), and not up to 50 us later.
+    """Have the kernel end this thread's sleeps when they are over, and not up to 50 us later.
 
-    Threads and programs that it starts inherit it. Costs the kernel a timer interrupt of its own for each sleep.
+    Threads and programs that it starts inherit it. It costs the kernel a timer interrupt for each sleep.
     """
     _LIBC.prctl(_SET_TIMER_SLACK, 1, 0, 0, 0)
 

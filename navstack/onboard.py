@@ -33,6 +33,7 @@ from navstack.telemetry import Note, Record
 from navstack.watchers import Watchers
 
 CONFIRMATION = "ARM"
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class MonotonicClock:
@@ -190,11 +191,11 @@ def stop_signals() -> Iterator[Callable[[], str | None]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         seen.append(signal.Signals(number).name)
-        if len(seen) > 1:
-            signal.signal(number, signal.SIG_DFL)
+        for each in STOPS:
+            signal.signal(each, signal.SIG_DFL)
         print(f"{seen[-1]}: handing over to hold", file=sys.stderr, flush=True)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, note) for number in STOPS}
     try:
         yield lambda: seen[0] if seen else None
     finally:

@@ -43,11 +43,11 @@ CONFIGURATION = (
     "set msp_override_channels_mask = 15",
     "set failsafe_delay = 10",
     "set yaw_motors_reversed = OFF",
-    # A receiver by UDP always has news, and its task comes before MSP's until that is 3 periods late: 30 ms at the
-    # usual 100 Hz, 6 ms so (scheduler.c, `taskAgePeriods`; sitl.c, rxRCFrameStatus).
+    # A receiver by UDP always has news, and its task comes before MSP's until that is 3 periods late: 30 ms
+    # at the usual 100 Hz, 6 ms so (scheduler.c, `taskAgePeriods`; sitl.c, rxRCFrameStatus).
     "set serial_update_rate_hz = 500",
-    # Yaw as for a quad of 34 cm: its rotors turn it weakly and lag by 0.03 s. With the gains of a racing quad (45,
-    # 80) it swings by 2 rad/s, which saturates the motors, and AIRMODE lifts it by metres.
+    # Yaw as for a quad of 34 cm, whose rotors turn it weakly and lag by 0.03 s. With the gains of a racing
+    # quad (45, 80) it swings by 2 rad/s, which saturates the motors, and AIRMODE lifts it by metres.
     "set simplified_pids_mode = OFF",
     "set p_yaw = 60",
     "set i_yaw = 20",
@@ -138,11 +138,11 @@ class BetaflightProcess:
 
 
 def _become_the_firmware() -> None:
-    """In the child: end with the parent, and sleep as long as asked, not up to 50 us more (Linux's timer slack).
+    """In the child: end with the parent, and sleep as long as asked, not 50 us more (Linux's timer slack).
 
-    The main loop sleeps 50 us a pass and its gyro falls due every 125 us. With the slack a pass takes 110 us, every
-    pass is a gyro's, and the other tasks, MSP's among them, come when the two happen to drift apart: MSP 27 times
-    a second by the firmware's own `tasks`, and 97 times without the slack.
+    The main loop sleeps 50 us a pass and its gyro falls due every 125 us. With the slack a pass takes 110 us,
+    every pass is a gyro's, and the other tasks, MSP's among them, come when the two happen to drift apart:
+    MSP 27 times a second by the firmware's own `tasks`, and 97 times without the slack.
     """
     die_with_parent()
     sleep_exactly()

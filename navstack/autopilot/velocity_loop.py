@@ -20,7 +20,7 @@ class VelocityGains:
     """Of the loop; defaults suit a quadrotor whose attitude settles within a quarter of a second."""
 
     horizontal: float = 2.0  # 1/s
-    horizontal_integral: float = 1.0  # 1/s^2; damped critically (horizontal^2 / 4): wind is leaned against in 2 s
+    horizontal_integral: float = 1.0  # 1/s^2: critical damping, horizontal^2 / 4; wind is met within 2 s
     vertical: float = 2.5  # 1/s
     vertical_integral: float = 1.2  # 1/s^2
     lean: float = math.radians(20.0)  # rad at most
