@@ -17,12 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from navstack.policies.explain.figures import STYLE, png
+from navstack.policies.explain.figures import COMMANDS, EXCITES, INHIBITS, STYLE, png
 from navstack.policies.wiring import LAYER_NAMES, Wiring
 
-EXCITES, INHIBITS = "#0072b2", "#d55e00"  # told apart by the colour-blind too
 LAYER_COLORS = {"sensory": "#999999", "inter": "#56b4e9", "command": "#e69f00", "motor": "#009e73"}
-COMMANDS = ("forward", "left", "up", "yaw rate")
 POINTS = 40  # of a line
 HEIGHT = 1.0
 ASPECT = 1.7  # of a unit upwards, to one sideways, on paper

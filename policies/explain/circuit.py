@@ -1,8 +1,8 @@
 """The wiring of a policy with the activity drawn on it: sensory inputs, inter, command and motor neurons.
 
-Command neurons, the only ones with synapses among each other, stand on a ring. A synapse is green where it
-excites and red where it inhibits (the polarity that the wiring was drawn with: training may have turned the
-sign of a weight); it shows as strongly as the neuron that it comes from is active.
+Command neurons, the only ones with synapses among each other, stand on a ring. A synapse is blue where it
+excites and orange where it inhibits (the polarity that the wiring was drawn with: training may have turned
+the sign of a weight); it shows as strongly as the neuron that it comes from is active.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from navstack.contract import Image
-from navstack.policies.explain.figures import COMMANDS, STYLE, pixels_of, png
+from navstack.policies.explain.figures import COMMANDS, EXCITES, INHIBITS, STYLE, pixels_of, png
 from navstack.policies.explain.replay import Replay
 from navstack.policies.wiring import Wiring
 
 SIZE = (1280, 720)  # pixels of the film, width and height
 FPS = 20.0
 COLUMN = 30  # neurons of a layer that stand over one another; a larger layer has several columns
-EXCITES, INHIBITS = (0.0, 0.55, 0.3), (0.8, 0.15, 0.15)
 CENTERS = (0.06, 0.36, 0.68, 0.93)  # of sensory inputs, inter, command and motor neurons, from 0 to 1
 INSET = 3  # how many times the camera's frame is enlarged
 
@@ -87,7 +87,7 @@ def draw_circuit(axes: Axes, wiring: Wiring, state: npt.NDArray[np.float32] | No
     if state is not None:
         active[wiring.inputs :] = np.abs(state)
     strength = np.clip(0.02 + 0.5 * active[source] ** 1.5, 0.0, 0.6)
-    colors = np.where((polarity > 0)[:, None], EXCITES, INHIBITS)
+    colors = np.where((polarity > 0)[:, None], to_rgb(EXCITES), to_rgb(INHIBITS))
     lines = np.stack([everywhere[source], neurons[target]], axis=1)
     axes.add_collection(LineCollection(list(lines), colors=np.c_[colors, strength], linewidths=0.6))
     axes.scatter(inputs[:, 0], inputs[:, 1], s=14, color="#b0b0b0", zorder=3)

@@ -26,6 +26,7 @@ COLORS = (
     "#555555", "#8c6d31", "#7b4173", "#1b9e77",
 )  # fmt: skip
 """Told apart by the colour-blind too (Wong 2011, "Points of view: Color blindness"), then some more."""
+EXCITES, INHIBITS = "#0072b2", "#d55e00"  # synapses; told apart by the colour-blind too
 COMMANDS = ("forward", "left", "up", "turn left")
 
 STYLE: dict[Any, Any] = {
