@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ class NetworkSpec:
     dt_min: float = 1.0 / 60.0  # s
     dt_max: float = 0.3  # s
     variant: Variant | None = None  # where the core has another size than its preset
+    vision: Callable[[int, int], Vision] = Vision  # made for pictures of (height, width)
 
 
 class PolicyNetwork(nn.Module):
@@ -98,7 +100,7 @@ def check_network(name: str) -> None:
 
 def build_network(spec: NetworkSpec) -> PolicyNetwork:
     """A network with fresh weights drawn from torch's generator. Raises InputError for an unknown preset."""
-    vision = Vision(spec.camera.height, spec.camera.width)
+    vision = spec.vision(spec.camera.height, spec.camera.width)
     size = vision.feature_size
     core = build_variant(spec.preset, size, spec.variant) if spec.variant else build_core(spec.preset, size)
     return PolicyNetwork(vision, core, spec.limits, spec.rate_hz, spec.dt_min, spec.dt_max)

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from navstack.policies.imitation.config import TrainConfig
+from navstack.policies.vision import Vision
+from navstack.policy import OnnxPolicy
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 def script(name):
     spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their own module up
     spec.loader.exec_module(module)
     return module
 
@@ -77,3 +81,63 @@ def test_demonstrations_are_flown_once_and_cloned_by_every_network(tmp_path):
     assert [(row["network"], row["demonstrations"], row["episodes"]) for row in found] == [
         ("cfc-strict", 2, 4), ("mlp", 2, 4), ("cfc-strict", 3, 4), ("mlp", 3, 4),
     ]  # fmt: skip
+
+
+def test_front_ends_stay_in_their_budget_and_see_the_same_map():
+    module = script("frontends")
+    pictures = torch.randint(0, 256, (3, 64, 96, 3), dtype=torch.uint8)
+    for candidate in module.FRONT_ENDS.values():
+        vision = candidate.vision(64, 96)
+        assert 20_000 < vision.parameter_count() < 50_000
+        assert vision(pictures).shape == (3, 48)
+        assert vision.convolutions(vision.pixels(pictures.permute(0, 3, 1, 2).float())).shape[2:] == (8, 12)
+
+
+def test_a_front_end_is_counted_and_computed_as_the_vision_that_ships():
+    module = script("frontends")
+    shipped = Vision()
+    same = module.OtherVision(64, 96, ((8, 4, 16), (3, 2, 32), (3, 1, 32)), flat=False)
+    assert same.parameter_count() == shipped.parameter_count()
+    assert same.multiply_adds() == shipped.multiply_adds()
+    same.load_state_dict(shipped.state_dict())
+    plane_by_plane = module.ContiguousVision()
+    plane_by_plane.load_state_dict(shipped.state_dict())
+    pictures = torch.randint(0, 256, (3, 64, 96, 3), dtype=torch.uint8)
+    for other in (same, plane_by_plane):  # in training, and as it flies
+        torch.testing.assert_close(other(pictures), shipped(pictures), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(other.eval()(pictures), shipped(pictures), atol=1e-4, rtol=1e-4)
+
+
+def test_front_ends_are_compared_over_the_flights_that_both_flew():
+    module = script("frontends")
+    won = {"8s4-attention": [[True] * 8 + [False] * 2, [True] * 10], "6s4-flat": [[True] * 5 + [False] * 5]}
+    rows = [
+        {"front_end": name, "seed": seed, "won": flown}
+        for name, seeds in won.items()
+        for seed, flown in enumerate(seeds)
+    ]
+    assert module.success("8s4-attention", rows) == ("18 of 20, 90.0% [69.9, 97.2]", "")  # Wilson
+    rate, difference = module.success("6s4-flat", rows)
+    assert rate.startswith("5 of 10, 50.0%")
+    assert difference.startswith("-30.0 [")  # against 8 of 10, not 18 of 20
+    assert module.success("5s2-flat", rows) == ("", "")
+
+
+@pytest.mark.slow
+def test_front_ends_learn_the_same_demonstrations_and_none_twice(tmp_path):
+    words = ("scripts/frontends.py", tmp_path, "--demonstrations", "2", "--steps", "3", "--episodes", "1")
+    run(*words, "--repeats", "1", "--frontend", "6s4-flat")
+    first = json.loads((tmp_path / "frontends.json").read_text())
+    policy = tmp_path / "policies" / "6s4-flat-2-3-0.onnx"
+    before, speed = policy.stat().st_mtime_ns, (tmp_path / "speed.json").read_text()
+    out = run(*words, "--frontend", "6s4-flat", "8s4-attention")
+    rows = json.loads((tmp_path / "frontends.json").read_text())
+    assert rows[:1] == first
+    assert [(row["front_end"], row["episodes"], len(row["won"])) for row in rows] == [
+        ("6s4-flat", 4, 4), ("8s4-attention", 4, 4),
+    ]  # fmt: skip
+    assert policy.stat().st_mtime_ns == before
+    assert (tmp_path / "speed.json").read_text() == speed
+    assert OnnxPolicy.load(policy).card.vision_parameters == json.loads(speed)["6s4-flat"]["parameters"]
+    assert all(entry["frames_per_second"] > 0.0 for entry in json.loads(speed).values())
+    assert len([line for line in out.splitlines() if line.startswith("| ")]) == 1 + len(json.loads(speed))
