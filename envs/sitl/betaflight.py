@@ -34,6 +34,7 @@ from navstack.errors import InputError
 MSP_PORT, MOTOR_PORT, STATE_PORT, RC_PORT = 5761, 9002, 9003, 9004
 STAMP = 0.025  # s that a packet's stamp moves on: below 0.02 the firmware bends its clock by it (sitl.c)
 PRESSURE = 101_325.0  # Pa
+STARTS = 5  # until its command line opens
 ARM, ANGLE, OVERRIDE = 4, 5, 6  # channels: AUX1 to AUX3
 ON, OFF = 2000, 1000  # us
 CONFIGURATION = (
@@ -93,19 +94,24 @@ class BetaflightProcess:
         turning = threading.Thread(target=_stand_still, args=(stop,), daemon=True)
         turning.start()
         try:
-            self._say_everything()
+            for _ in range(STARTS):
+                if self._say_everything():
+                    return
+                self.restart()
+            raise RuntimeError("Betaflight's command line does not open")
         finally:
             stop.set()
             turning.join()
 
-    def _say_everything(self) -> None:
+    def _say_everything(self) -> bool:
+        """Whether its command line opened; now and then it does not, and only a new start helps."""
         with socket.create_connection(("127.0.0.1", MSP_PORT), timeout=5.0) as console:
-            for _ in range(150):  # it boots for some seconds
+            for _ in range(30):  # it boots for some seconds
                 console.sendall(b"#")
                 if "CLI" in self._listen(console):
                     break
             else:
-                raise RuntimeError("Betaflight's command line does not open")
+                return False
             for line in CONFIGURATION:
                 console.sendall(f"{line}\n".encode())
                 answer = self._listen(console)
@@ -113,6 +119,7 @@ class BetaflightProcess:
                     raise RuntimeError(f"Betaflight does not take '{line}': {answer.strip()}")
             console.sendall(b"save\n")
             time.sleep(1.0)  # it writes at once, and may hang afterwards
+        return True
 
     @staticmethod
     def _listen(console: socket.socket) -> str:
