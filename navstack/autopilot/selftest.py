@@ -2,12 +2,14 @@
 
 A sign, a frame or a heading that is wrong shows as a direction that is wrong, at a speed that harms nobody:
 stand still, fly 0.3 m/s forward for a second, and compare the direction that the autopilot reports with the
-one that its own heading gives.
+one that its own heading gives. What is left of the drift in hover, in wind for instance, is no answer to what
+was asked, and is taken off.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from navstack.contract import ZERO_COMMAND, VehicleState, VelocityCommand
 
@@ -21,6 +23,15 @@ CALM_SECONDS = 0.5
 PATIENCE = 5.0  # s for hover to come about
 
 
+@dataclass(slots=True)
+class _Mean:
+    """Sums (m/s) of the velocities forward and left, and how many they are."""
+
+    forward: float = 0.0
+    left: float = 0.0
+    count: int = 0
+
+
 class SelfTest:
     """One self-test; ask `command` at every turn until `verdict` is not None."""
 
@@ -28,8 +39,7 @@ class SelfTest:
         self._began = now
         self._calm_since: float | None = None
         self._forward_since: float | None = None
-        self._sum = [0.0, 0.0]
-        self._looks = 0
+        self._hover, self._forward = _Mean(), _Mean()  # of the velocity while calm, and in forward flight
         self._newest = -math.inf  # s, time of the newest state looked at
         self.verdict: str | None = None  # empty: passed; otherwise why not
 
@@ -44,27 +54,36 @@ class SelfTest:
         if passed >= FORWARD_SECONDS:
             self.verdict = self._judge()
             return ZERO_COMMAND
-        if passed >= LOOK_FROM and state.time > self._newest:
-            yaw, (east, north, _) = state.yaw, state.velocity_enu
-            self._sum[0] += east * math.cos(yaw) + north * math.sin(yaw)
-            self._sum[1] += north * math.cos(yaw) - east * math.sin(yaw)
-            self._looks, self._newest = self._looks + 1, state.time
+        if passed >= LOOK_FROM:
+            self._look(self._forward, state)
         return VelocityCommand(SPEED, 0.0, 0.0, 0.0)
 
     def _wait_for_hover(self, state: VehicleState, now: float) -> None:
         if state.speed > CALM:
-            self._calm_since = None
-        elif self._calm_since is None:
-            self._calm_since = now
-        elif now - self._calm_since >= CALM_SECONDS:
-            self._forward_since = now
+            self._calm_since, self._hover = None, _Mean()
+        else:
+            self._look(self._hover, state)
+            self._calm_since = now if self._calm_since is None else self._calm_since
+            if now - self._calm_since >= CALM_SECONDS:
+                self._forward_since = now
         if self._forward_since is None and now - self._began > PATIENCE:
             self.verdict = f"the vehicle does not stand still: {state.speed:.2f} m/s after {PATIENCE:g} s"
 
+    def _look(self, mean: _Mean, state: VehicleState) -> None:
+        """Count a state that has not been looked at: its velocity forward and left, by its own heading."""
+        if state.time > self._newest:
+            self._newest = state.time
+            yaw, (east, north, _) = state.yaw, state.velocity_enu
+            mean.forward += east * math.cos(yaw) + north * math.sin(yaw)
+            mean.left += north * math.cos(yaw) - east * math.sin(yaw)
+            mean.count += 1
+
     def _judge(self) -> str:
-        if self._looks < 2:
+        drift, flown = self._hover, self._forward
+        if flown.count < 2:
             return "the autopilot reported no velocity during it"
-        forward, left = self._sum[0] / self._looks, self._sum[1] / self._looks
+        forward = flown.forward / flown.count - drift.forward / max(1, drift.count)
+        left = flown.left / flown.count - drift.left / max(1, drift.count)
         speed, angle = math.hypot(forward, left), math.atan2(left, forward)
         if speed < SLOWEST:
             return f"asked for {SPEED} m/s forward, the vehicle reports {speed:.2f} m/s"
