@@ -2,11 +2,13 @@
 
 Foxglove's own messages where it has them (package foxglove-schemas-protobuf), so that Foxglove and Rerun draw
 the camera, the pose and the events; ours for the rest, described here and in every file. A number that is not
-known (None) is a field that is not set.
+known (None) is a field that is not set. Writing needs no more than the base; reading needs the package `mcap`
+(extra `log`), which is imported when a log is opened.
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,23 +20,19 @@ from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from foxglove_schemas_protobuf.Log_pb2 import Log
 from foxglove_schemas_protobuf.PoseInFrame_pb2 import PoseInFrame
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
-from mcap.exceptions import EndOfFile, McapError
-from mcap.reader import NonSeekingReader
-from mcap.records import Message, Metadata
-from mcap.stream_reader import StreamReader
 
 from navstack.errors import InputError
 from navstack.opencv import cv2
 
 BROKEN = (
-    OSError, McapError, DecodeError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+    OSError, DecodeError, ValueError, KeyError, TypeError, AttributeError, IndexError,
     struct.error, EOFError, OverflowError, RecursionError, RuntimeError, MemoryError, cv2.error,
 )  # fmt: skip
-"""What reading a file that is no flight log, or a damaged one, may raise in mcap, protobuf and OpenCV."""
+"""What reading a file that is no flight log, or a damaged one, may raise here, in protobuf and in OpenCV."""
 
 COMMAND = ("forward", "left", "up", "yaw_rate")  # m/s, rad/s
 _OURS: dict[str, dict[str, str]] = {
@@ -97,13 +95,48 @@ CHANNELS: dict[str, Any] = {
 """Topic -> class of its messages."""
 
 
+def schema_of(message: Any) -> tuple[str, str, bytes]:
+    """Name, encoding and description of a class of messages: its file, after all that the file depends on."""
+    described, seen = FileDescriptorSet(), set()
+
+    def add(file: Any) -> None:
+        for needed in file.dependencies:
+            if needed.name not in seen:
+                seen.add(needed.name)
+                add(needed)
+        file.CopyToProto(described.file.add())
+
+    add(message.DESCRIPTOR.file)
+    return message.DESCRIPTOR.full_name, "protobuf", described.SerializeToString()
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Turn the errors of the package mcap into built-in ones of `BROKEN`, and its absence into a sentence."""
+    try:
+        from mcap.exceptions import EndOfFile, McapError
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"reading a flight log needs the package '{error.name}'; pip install 'navstack[log]'",
+            name=error.name,
+        ) from error
+    try:
+        yield
+    except EndOfFile as error:
+        raise EOFError(*error.args) from error
+    except McapError as error:
+        raise ValueError(*error.args) from error
+
+
 def read_messages(path: Path, *topics: str) -> Iterator[tuple[str, Any]]:
     """Topic and message, in the order in which they were written; of all channels unless some are named.
 
     Needs no index at the end of the file, which a flight that was killed has not. Raises one of `BROKEN`
-    where the file is damaged or no flight log.
+    where the file is damaged or no flight log, and ModuleNotFoundError where `mcap` is not installed.
     """
-    with path.open("rb") as file:
+    with _reading(), path.open("rb") as file:
+        from mcap.reader import NonSeekingReader
+
         reader = NonSeekingReader(file)
         for schema, channel, message in reader.iter_messages(topics=topics or None, log_time_order=False):
             known = CHANNELS.get(channel.topic)
@@ -118,15 +151,21 @@ def refused(path: Path, error: BaseException) -> InputError:
     """The sentence for a file of which nothing could be read, given one of `BROKEN`."""
     if isinstance(error, OSError):
         return InputError(f"{path}: cannot be read ({error.strerror or error})")
-    early = isinstance(error, EndOfFile | EOFError | struct.error)
+    early = isinstance(error, EOFError | struct.error)
     why = "it ends too early" if early else str(error) or type(error).__name__
     return InputError(f"{path}: not a flight log of navstack fly, or damaged before its first turn ({why})")
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What stands before the first message: a log that was cut short has nothing behind the last."""
+    """What stands before the first message: a log that was cut short has nothing behind the last.
+
+    Raises as `read_messages` does.
+    """
     found = {}
-    with path.open("rb") as file:
+    with _reading(), path.open("rb") as file:
+        from mcap.records import Message, Metadata
+        from mcap.stream_reader import StreamReader
+
         for record in StreamReader(file).records:
             if isinstance(record, Message):
                 break

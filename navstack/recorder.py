@@ -22,15 +22,14 @@ from foxglove_schemas_protobuf.Pose_pb2 import Pose
 from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
 from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 from google.protobuf.timestamp_pb2 import Timestamp
-from mcap.writer import CompressionType, Writer
-from mcap_protobuf.schema import register_schema
 
 from navstack.card import card_to_json
 from navstack.contract import PolicyCard
 from navstack.errors import InputError
 from navstack.files import disk_errors
 from navstack.flight import Tick
-from navstack.log_format import CHANNELS
+from navstack.log_format import CHANNELS, schema_of
+from navstack.mcap_writer import McapWriter
 from navstack.opencv import cv2
 from navstack.safety import Demand, GuardConfig
 from navstack.telemetry import Record
@@ -75,8 +74,7 @@ class FlightRecorder:
                 raise InputError(f"{self.path} exists; name another flight log or remove it") from error
             raise
         with disk_errors(self.path):
-            self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.NONE)
-            self._writer.start(profile="", library="navstack")
+            self._writer = McapWriter(self._file, CHUNK_SIZE, library="navstack")
             self._writer.add_metadata("policy card", {"json": card_to_json(self._card)})
             if self._guard is not None:
                 self._writer.add_metadata("guard", {"json": json.dumps(asdict(self._guard))})
@@ -84,8 +82,8 @@ class FlightRecorder:
         self._flushed = float("-inf")
 
     def _register(self, topic: str) -> int:
-        schema = register_schema(self._writer, CHANNELS[topic])
-        return self._writer.register_channel(topic, "protobuf", schema)
+        schema = self._writer.add_schema(*schema_of(CHANNELS[topic]))
+        return self._writer.add_channel(topic, "protobuf", schema)
 
     def __call__(self, tick: Tick) -> None:
         """Write one turn of the loop."""
@@ -108,7 +106,7 @@ class FlightRecorder:
             if record.link is not None:
                 self._write("/link", tick.time, **asdict(record.link))
             if tick.time - self._flushed >= FLUSH_EVERY:
-                self._writer.flush()  # type: ignore[no-untyped-call]  # ends the chunk: readers find it whole
+                self._writer.flush()  # ends the chunk: readers find it whole
                 self._flushed = tick.time
                 self._rotate()
 
@@ -138,7 +136,7 @@ class FlightRecorder:
         nanoseconds = round(1e9 * max(0.0, time))
         seconds, nanos = divmod(nanoseconds, 1_000_000_000)
         message = CHANNELS[topic](timestamp=Timestamp(seconds=seconds, nanos=nanos), **fields)
-        self._writer.add_message(self._channels[topic], nanoseconds, message.SerializeToString(), nanoseconds)
+        self._writer.add_message(self._channels[topic], nanoseconds, message.SerializeToString())
 
     def _rotate(self) -> None:
         if self._rotation is None or self._file.tell() < self._rotation.file_bytes:
@@ -166,5 +164,5 @@ class FlightRecorder:
         """End the file; harmless when already closed."""
         if not self._file.closed:
             with disk_errors(self.path):
-                self._writer.finish()  # type: ignore[no-untyped-call]
+                self._writer.finish()
                 self._file.close()

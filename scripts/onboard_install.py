@@ -5,8 +5,7 @@ usage: .venv/bin/python scripts/onboard_install.py [--python 3.11] [--installed]
 
 Asks pip, and so the index that pip is set up with, for the wheels of every dependency on x86-64 and on
 aarch64; fails where one has none. With --installed it also installs them into an empty folder here and
-measures it: navstack and the rest should add under 20 MB to numpy, opencv, onnxruntime and pymavlink. They
-do where the debug symbols are stripped that the wheels of zstandard and lz4 carry; both come with mcap.
+measures it: navstack and the rest should add under 20 MB to numpy, opencv, onnxruntime and pymavlink.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ PLATFORMS = {
 }
 BIG = ("numpy", "opencv-python", "onnxruntime", "pymavlink")
 BUDGET = 20.0  # MB that we and the small packages may add
-DEBUGGED = ("zstandard", "lz4")
-UNWANTED = {"torch", "pybullet", "gymnasium"}
+UNWANTED = {"torch", "pybullet", "gymnasium", "mcap", "zstandard", "lz4"}
 EXTRA = "mavlink"
 
 
@@ -63,17 +61,7 @@ def installed() -> dict[str, float]:
             command = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--target", folder]
             subprocess.run([*command, *packages], check=True, capture_output=True)
             found[what] = sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file()) / 1e6
-            if what == "all":
-                found["stripped"] = found["all"] - stripped(Path(folder))
     return found
-
-
-def stripped(folder: Path) -> float:
-    """Megabytes that `strip` takes from the compressors that mcap brings, whose wheels hold debug symbols."""
-    files = [path for name in DEBUGGED for path in (folder / name).rglob("*.so")]
-    before = sum(path.stat().st_size for path in files)
-    subprocess.run(["strip", "--strip-unneeded", *map(str, files)], check=True)
-    return (before - sum(path.stat().st_size for path in files)) / 1e6
 
 
 def main() -> int:
@@ -98,8 +86,6 @@ def main() -> int:
         held &= added < BUDGET
         print(f"numpy, opencv, onnxruntime, pymavlink: {sizes['big']:.0f} MB")
         print(f"navstack and the rest: {added:.1f} MB; budget {BUDGET:g} MB")
-        names = " and ".join(DEBUGGED)
-        print(f"with the debug symbols of {names} stripped: {sizes['stripped'] - sizes['big']:.1f} MB")
     return 0 if held else 1
 
 

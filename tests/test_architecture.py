@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 
 from navstack.card import card_to_json
 from navstack.contract import CameraSpec, PolicyCard
+from navstack.replay import read_log
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"navstack": "navstack", "navstack.envs": "envs", "navstack.policies": "policies"}
@@ -36,7 +37,7 @@ MORE_EXTRAS = {
 }  # folders that need more
 IMPORT_NAMES = {  # of distributions whose import name is another
     "opencv_python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "pyserial": "serial", "rerun_sdk": "rerun",
-    "protobuf": "google", "mcap_protobuf_support": "mcap_protobuf",
+    "protobuf": "google",
 }  # fmt: skip
 HEAVY = (
     "torch",
@@ -51,6 +52,9 @@ HEAVY = (
     "PIL",
     "pymavlink",
     "serial",
+    "mcap",
+    "zstandard",
+    "lz4",
 )
 
 TAKEN_AWAY = f"""
@@ -199,6 +203,42 @@ def test_the_wings_and_their_commands_are_listed_where_nothing_but_the_base_is_i
 ) -> None:
     code = "from navstack.cli import help_text; import navstack.envs, navstack.policies; print(help_text())"
     assert "navstack[sim]" in python(code, tmp_path)
+
+
+def test_a_log_is_written_where_nothing_but_the_base_is_installed_and_to_read_one_names_the_extra(
+    policy: Path, tmp_path: Path
+) -> None:
+    code = """
+from pathlib import Path
+from navstack.cli import run
+from navstack.contract import Frame, VehicleState, VelocityCommand
+from navstack.errors import InputError
+from navstack.flight import Tick
+from navstack.policy import OnnxPolicy
+from navstack.recorder import FlightRecorder
+from navstack.replay import read_log
+import numpy as np
+
+policy = OnnxPolicy.load(sys.argv[1])
+state = VehicleState(0.0, (0.0, 0.0, 2.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0))
+recorder = FlightRecorder(Path("flight.mcap"), policy.card)
+for turn in range(100):
+    image = np.full((64, 96, 3), turn, np.uint8)
+    command = policy.step(image, 0.05)
+    recorder(Tick(0.05 * turn, Frame(image, 0.05 * turn), 0.05, command, command, state, ()))
+recorder.close()
+for read in (lambda: run(["replay", "flight.mcap"]), lambda: read_log(Path("flight.mcap"))):
+    try:
+        read()
+    except (InputError, ModuleNotFoundError) as error:
+        print(error)
+"""
+    assert python(code, tmp_path, str(policy)).splitlines() == [
+        "'replay' needs the package 'mcap', which is not installed; pip install 'navstack[log]'",
+        "reading a flight log needs the package 'mcap'; pip install 'navstack[log]'",
+    ]
+    turns = read_log(tmp_path / "flight.mcap").turns
+    assert [turn.frame.image[0, 0, 0] for turn in turns if turn.frame is not None] == list(range(100))
 
 
 def test_a_users_own_folders_named_envs_and_policies_are_not_ours(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_a_folder_of_the_users_own_named_envs_is_never_imported(wheel: Path, tmp
     ]
 
 
+ABSENT = ("torch", "pybullet", "gymnasium", "mcap", "zstandard", "lz4")  # onboard
 OLDEST = ("onnxruntime==1.18.0", "numpy==1.26.4", "opencv-python==4.9.0.80")
 STEPS = """
 import sys
@@ -92,9 +93,7 @@ def test_onboard_it_steps_alike_with_the_oldest_onnxruntime_and_without_torch(
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     subprocess.run([python, "-m", "pip", "install", "-q", str(wheel), *OLDEST], check=True, timeout=300)
-    absent = (
-        "import importlib.util as u; print([n for n in ('torch', 'pybullet', 'gymnasium') if u.find_spec(n)])"
-    )
+    absent = f"import importlib.util as u; print([n for n in {ABSENT} if u.find_spec(n)])"
     assert output(python, "-c", absent, cwd=tmp_path).strip() == "[]"
     assert "FlyToTarget" in output(python, "-m", "navstack", "inspect", "fly-to-target", cwd=tmp_path)
     old = np.loadtxt(output(python, "-c", STEPS, "1.18.0", cwd=tmp_path).splitlines())
