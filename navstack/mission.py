@@ -14,7 +14,7 @@ from navstack.errors import InputError
 from navstack.flight import Clock, FlightSummary, FrameSource, Loop, Policy, Tick
 from navstack.link_vehicle import LinkVehicle, link_facts
 from navstack.safety import Demand, Guard
-from navstack.telemetry import Note, Record
+from navstack.telemetry import ENGAGED, Note, Record
 
 CONNECT_WITHIN = 30.0  # s
 LOOK_EVERY = 0.2  # s between two looks at the link for page and log
@@ -214,7 +214,7 @@ class Mission:
         self.vehicle.engage()
         self._engaged_at, self._ended, self._landed = self.clock.now(), None, False
         self.summary.engagements += 1
-        self._note("mission", "engaged: policy and guard begin anew")
+        self._note("mission", ENGAGED)
 
     def _end(self, now: float, status: LinkStatus) -> None:
         """Authority is not ours any more."""

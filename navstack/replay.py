@@ -17,7 +17,7 @@ import numpy as np
 
 from navstack.card import card_from_json
 from navstack.commands.replay import Replay
-from navstack.contract import Frame, Limits, PolicyCard, VehicleState, VelocityCommand
+from navstack.contract import ZERO_COMMAND, Frame, Limits, PolicyCard, VehicleState, VelocityCommand
 from navstack.errors import InputError
 from navstack.files import check_new_file, write_atomically
 from navstack.log_format import (
@@ -34,11 +34,12 @@ from navstack.policy import OnnxPolicy
 from navstack.safety import Guard, GuardConfig, guard_for
 from navstack.safety.rule import guard_config
 from navstack.settings import guard_numbers
+from navstack.telemetry import ENGAGED
 
 SAME = 1e-6  # m/s, rad/s: below, two commands are the same; times in a log are whole nanoseconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     """One turn of the loop, as logged."""
 
@@ -48,6 +49,7 @@ class Turn:
     command: VelocityCommand | None  # the policy's, where it saw a frame
     sent: VelocityCommand
     state: VehicleState
+    begins: bool = False  # policy and guard began anew before it
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ def read_log(path: Path) -> Log:
             if topic == "/events":
                 if message.name == "guard":
                     log.events[message.message.partition(":")[0]] += 1
+                elif message.message == ENGAGED and log.turns:
+                    log.turns[-1].begins = True  # events stand behind the turn that they came with
             else:
                 pending[topic] = message
                 if topic == "/velocity" and {"/sent", "/vehicle"} <= pending.keys():
@@ -134,10 +138,16 @@ def compare(log: Log, policy: OnnxPolicy, guard: Guard) -> Difference:
     """Run the log's pictures through the policy and its commands through the guard."""
     policy.reset()
     guard.reset(log.turns[0].state)
-    nominal, command = 1.0 / policy.card.rate_hz, VelocityCommand(0.0, 0.0, 0.0, 0.0)
+    nominal, command = 1.0 / policy.card.rate_hz, ZERO_COMMAND
     newest, first = log.turns[0].time, True
     thought, left, events = [], [], Counter[str]()
+    before = log.turns[0]
     for turn in log.turns:
+        if turn.begins:  # which was right after the turn before
+            policy.reset()
+            guard.reset(before.state)
+            newest, first, command = before.time, True, ZERO_COMMAND
+        before = turn
         if turn.frame is not None:
             gap = turn.frame.capture_time - newest
             dt = turn.dt if turn.dt else nominal if first else gap

@@ -17,6 +17,7 @@ from navstack.contract import Frame, VehicleState, VelocityCommand
 from navstack.flight import Tick
 from navstack.safety import Demand, GuardEvent
 
+ENGAGED = "engaged: policy and guard begin anew"  # the mission's note, by which a replay knows it, too
 _FIXED = struct.Struct("<27dBBBBHHI")
 _NONE = math.nan  # stands for None: no number of the record may be one
 

@@ -1,5 +1,7 @@
 """A flight on an autopilot, from connecting to handing over, in simulated time."""
 
+import contextlib
+
 import pytest
 
 from navstack.autopilot.link import Authority, Firmware, LinkConfig
@@ -11,6 +13,8 @@ from navstack.envs.sitl import EmulatedAutopilot, MemoryWire, SitlBody
 from navstack.errors import InputError
 from navstack.mission import Mission, MissionOptions
 from navstack.policy import OnnxPolicy
+from navstack.recorder import FlightRecorder
+from navstack.replay import compare, read_log
 from navstack.safety import GuardConfig, guard_for
 
 CARD = OnnxPolicy.load("fly-to-target").card
@@ -42,13 +46,15 @@ def environment():
 class Flown:
     """A mission with all that it talks to."""
 
-    def __init__(self, environment, firmware=Firmware.PX4, on_ground=False, link=None, **options):
+    def __init__(
+        self, environment, firmware=Firmware.PX4, on_ground=False, link=None, policy=None, **options
+    ):
         self.body = SitlBody(environment, 5, on_ground)
         self.wire = MemoryWire(self.body.now)
         self.autopilot = EmulatedAutopilot(self.body, firmware, [self.wire.vehicle])
         self.camera = VirtualCamera(self.autopilot)
         self.link = MavlinkLink(self.wire.companion, self.camera, LinkConfig(**(link or {"engage": "self"})))
-        self.records, self.policy = [], Onward()
+        self.records, self.policy = [], policy or Onward()
         self.mission = Mission(
             self.link, self.camera, self.camera, self.policy,
             lambda link_loss: guard_for(CARD, GuardConfig(link_loss=link_loss)),
@@ -84,6 +90,33 @@ def test_a_stop_hands_over_to_hold_and_says_so(environment, firmware, hold):
     assert flown.autopilot.mode_name == hold
     assert summary.flew > 2.0
     assert flown.body.state().speed > 0.0
+
+
+def test_a_log_of_it_replays_to_the_same_commands_though_policy_and_guard_began_anew(environment, tmp_path):
+    policy = OnnxPolicy.load("fly-to-target")
+    link = {"engage": "pilot", "self_test": False}
+    flown = Flown(environment, link=link, policy=policy).connected()
+    flown.mission.begin()
+    for pilot in (False, True):
+        end = flown.camera.now() + 3.0
+        if pilot:
+            flown.autopilot.pilot_selects(flown.autopilot.emulation.modes.command)
+        while flown.camera.now() < end:
+            flown.mission.turn()
+    assert flown.mission.summary.engagements == 1
+    config = flown.mission.guard.config
+    with contextlib.closing(FlightRecorder(tmp_path / "flight.mcap", policy.card, guard=config)) as log:
+        for record in flown.records:
+            log.write(record)
+    found = read_log(tmp_path / "flight.mcap")
+    assert [turn.begins for turn in found.turns].count(True) == 1
+    engaged = next(number for number, turn in enumerate(found.turns) if turn.begins)
+    assert engaged > 40
+    whole = compare(found, policy, guard_for(policy.card, config))
+    engagement = found.turns[engaged].time - found.turns[0].time
+    assert max(most for _, most in whole.policy.values()) < 1e-6
+    # The guard's ramp begins with the age of a state, which a log does not hold.
+    assert whole.last_difference is None or whole.last_difference < engagement + 0.3
 
 
 def test_a_dry_run_runs_all_of_it_and_sends_nothing(environment):
