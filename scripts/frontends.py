@@ -5,11 +5,11 @@ usage: .venv/bin/python scripts/frontends.py OUT [--frontend NAME ...] [--demons
                                              [--steps N] [--episodes N] [--repeats N] [--env TASK]
 
 First the speed of every front-end on one thread, each in turn in one process (OUT/speed.json): forward and
-backward of the front-end alone, and its share of a whole gradient step. Then the expert's flights are flown
-once (OUT/episodes), and with each front-end the whole policy clones them, with the same gradient steps and
-without DAgger. The exported policy (OUT/policies) flies the dev worlds, all policies the same flights, which
-choose nothing. OUT/frontends.json has a row a policy. In the end the table is printed as Markdown. What is
-there is not done again, so the same command goes on after a stop.
+backward of the front-end alone by processor time, and its share of a gradient step (augmentation aside).
+Then the expert's flights are flown once (OUT/episodes), and with each front-end the whole policy clones them,
+with the same gradient steps and without DAgger. The exported policy (OUT/policies) flies the dev worlds, all
+policies the same flights, which choose nothing. OUT/frontends.json has a row a policy. In the end the table
+is printed as Markdown. What is there is not done again, so the same command goes on after a stop.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def measured(path: Path, config: TrainConfig, repeats: int) -> dict[str, dict[st
 
 
 def speeds(config: TrainConfig, repeats: int) -> dict[str, dict[str, Any]]:
-    """Size, frames/s and share of a gradient step of every front-end, on one thread, each in turn."""
+    """Size, frames/s of processor time on one thread, and share of a gradient step of every front-end."""
     steps: dict[str, Step] = {}
     sizes: dict[str, dict[str, Any]] = {}
     with threads(1):
@@ -244,7 +244,7 @@ def speeds(config: TrainConfig, repeats: int) -> dict[str, dict[str, Any]]:
                 "parameters": vision.parameter_count(), "multiply_adds": vision.multiply_adds(),
             }  # fmt: skip
             steps[f"{name} alone"], steps[f"{name} whole"] = timed(learner, candidate.precision)
-        seconds = median_seconds(steps, repeats)
+        seconds = median_seconds(steps, repeats, time.process_time)
     frames = config.windows * config.frames
     return {
         name: size | {

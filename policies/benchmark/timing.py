@@ -28,15 +28,20 @@ def threads(count: int = THREADS) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def median_seconds(steps: dict[str, Step], repeats: int) -> dict[str, float]:
-    """Median duration of each: every step in turn, so that a machine that slows down slows all of them."""
+def median_seconds(
+    steps: dict[str, Step], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median duration of each: every step in turn, so that a machine that slows down slows all of them.
+
+    `clock` gives seconds. For steps of one thread, `time.process_time` leaves out what other programs take.
+    """
     times: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + WARM_UP):
         for name, step in steps.items():
-            started = time.perf_counter()
+            started = clock()
             step()
             if repeat >= WARM_UP:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

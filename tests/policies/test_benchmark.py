@@ -100,6 +100,15 @@ def test_everything_is_timed_in_turn_and_the_threads_are_put_back():
     assert torch.get_num_threads() == before
 
 
+def test_the_median_is_of_the_clock_that_is_given():
+    now, takes = [0.0], iter([50.0, 60.0, 70.0, 1.0, 7.0, 2.0])  # s; the first three runs warm up
+
+    def step():
+        now[0] += next(takes)
+
+    assert median_seconds({"a": step}, repeats=3, clock=lambda: now[0]) == {"a": 2.0}
+
+
 def test_the_reference_cell_is_wired_as_in_ncps():
     cell = benchmark.wired_cfc()
     assert (cell.connectivity, cell.neurons, cell.input_size) == ("ncps", 64, 64)
