@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +27,9 @@ from rich.console import Console
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.explain.figures import COLORS, STYLE, png
 from navstack.policies.imitation.card import read_dev
-from navstack.policies.imitation.collecting import collect
-from navstack.policies.imitation.command import fit_to_task
-from navstack.policies.imitation.config import TrainConfig, preset
+from navstack.policies.imitation.cloning import cloning_config, fly_expert
+from navstack.policies.imitation.config import TrainConfig
 from navstack.policies.imitation.demonstrations import digest
-from navstack.policies.imitation.report import live_bar
 from navstack.policies.imitation.run import train
 from navstack.policies.network import check_network
 from navstack.statistics import wilson_interval
@@ -45,15 +42,12 @@ def main() -> int:
     for name in given.network:
         check_network(name)
     counts = sorted(set(given.count))
-    base = base_config(given)
+    base = cloning_config(given.env, given.steps, given.episodes)
     console, episodes = Console(), given.out / "episodes"
     with disk_errors(given.out):
         episodes.mkdir(parents=True, exist_ok=True)
-    with Workers(base.workers) as workers, live_bar(console, "expert flies", counts[-1]) as bar:
-        collect(
-            episodes, base.collect, counts[-1], workers,
-            lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames"),
-        )  # fmt: skip
+    with Workers(base.workers) as workers:
+        fly_expert(episodes, base.collect, counts[-1], workers, console)
     rows: list[dict[str, Any]] = []
     for count in counts:
         found, _ = digest(episodes, count)
@@ -91,23 +85,6 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--env", default="FlyToTarget", help="task (default %(default)s)")
     return parser.parse_args()
-
-
-def base_config(given: argparse.Namespace) -> TrainConfig:
-    """Every run, but for its network, seed and demonstrations."""
-    quick, cores = preset("quick"), len(os.sched_getaffinity(0))
-    return fit_to_task(
-        replace(
-            quick,
-            collect=replace(quick.collect, env=given.env),
-            dagger_episodes=(),
-            expert_share=(),
-            steps=(given.steps,),
-            dev_episodes=given.episodes,
-            workers=cores,
-            threads=cores,
-        )
-    )
 
 
 def row(folder: Path, network: str, count: int, seed: int) -> dict[str, Any]:

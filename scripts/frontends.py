@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -33,14 +32,13 @@ from navstack.files import disk_errors, write_atomically
 from navstack.policies.benchmark.timing import Step, median_seconds, threads
 from navstack.policies.export import export_policy
 from navstack.policies.imitation.card import network_spec, run_card
-from navstack.policies.imitation.collecting import collect
-from navstack.policies.imitation.command import fit_to_task
-from navstack.policies.imitation.config import TrainConfig, preset
+from navstack.policies.imitation.cloning import cloning_config, fly_expert
+from navstack.policies.imitation.config import TrainConfig
 from navstack.policies.imitation.dataset import Expected, WindowDataset
 from navstack.policies.imitation.learn import Learner, imitation_loss
 from navstack.policies.imitation.processes import Processes
 from navstack.policies.imitation.report import live_bar
-from navstack.policies.imitation.rollout import DevJob, judge_policy
+from navstack.policies.imitation.rollout import dev_jobs, judge_policy
 from navstack.policies.imitation.run import ROUND_TOLERANCE
 from navstack.policies.network import NetworkSpec
 from navstack.policies.vision import PixelConvolution, SpatialAttention, Vision
@@ -166,18 +164,17 @@ FRONT_ENDS = {
 def main() -> int:
     """Time, fly, clone, judge, print."""
     given = arguments()
-    console, episodes, config = Console(), given.out / "episodes", base_config(given)
+    console, episodes = Console(), given.out / "episodes"
+    config = replace(
+        cloning_config(given.env, given.steps, given.episodes), expert_episodes=given.demonstrations
+    )
     with disk_errors(given.out):
         episodes.mkdir(parents=True, exist_ok=True)
         (given.out / "policies").mkdir(exist_ok=True)
     speeds, path = measured(given.out / "speed.json", config, given.repeats), given.out / "frontends.json"
     rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     with Workers(config.workers) as workers:
-        with live_bar(console, "expert flies", given.demonstrations) as bar:
-            collect(
-                episodes, config.collect, given.demonstrations, workers,
-                lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames"),
-            )  # fmt: skip
+        fly_expert(episodes, config.collect, given.demonstrations, workers, console)
         for seed, name in itertools.product(range(given.seeds), given.frontend):
             wanted = replace(config, seed=seed, precision=FRONT_ENDS[name].precision)
             if not any(matches(row, wanted) and row["front_end"] == name for row in rows):
@@ -204,24 +201,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=10, help="timings of each (default %(default)s)")
     parser.add_argument("--env", default="FlyToTarget", help="task (default %(default)s)")
     return parser.parse_args()
-
-
-def base_config(given: argparse.Namespace) -> TrainConfig:
-    """Every training, but for its front-end, seed and precision."""
-    quick, cores = preset("quick"), len(os.sched_getaffinity(0))
-    return fit_to_task(
-        replace(
-            quick,
-            collect=replace(quick.collect, env=given.env),
-            expert_episodes=given.demonstrations,
-            dagger_episodes=(),
-            expert_share=(),
-            steps=(given.steps,),
-            dev_episodes=given.episodes,
-            workers=cores,
-            threads=cores,
-        )
-    )
 
 
 def measured(path: Path, config: TrainConfig, repeats: int) -> dict[str, dict[str, Any]]:
@@ -329,11 +308,7 @@ def learn(learner: Learner, windows: WindowDataset, console: Console, name: str)
 
 def flights(policy: Path, config: TrainConfig, workers: Workers, console: Console) -> list[bool]:
     """Whether each flight in the dev worlds was won, world by world."""
-    jobs = [
-        DevJob(config.collect, str(policy), world, index, config.dev_longest)
-        for world in config.dev_worlds
-        for index in range(config.dev_episodes)
-    ]
+    jobs = dev_jobs(config, policy, range(config.dev_episodes))
     won: list[bool] = []
     with live_bar(console, f"{policy.stem}: dev worlds", len(jobs)) as bar:
         for outcome in workers.map(judge_policy, jobs):

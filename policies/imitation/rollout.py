@@ -21,7 +21,7 @@ from navstack.contract import Frame, Image, PolicyCard, VehicleState, VelocityCo
 from navstack.episodes import Episode, EpisodeFacts, save_episode
 from navstack.flight import Policy, Tick, fly
 from navstack.options import parse_options
-from navstack.policies.imitation.config import CollectConfig
+from navstack.policies.imitation.config import CollectConfig, TrainConfig
 from navstack.policies.imitation.streams import COLLECT, DEV, generator, integer
 from navstack.policy import OnnxPolicy
 from navstack.safety import guard_for
@@ -237,6 +237,15 @@ class DevJob:
     world: str
     index: int
     longest: float  # s
+
+
+def dev_jobs(config: TrainConfig, policy: Path, indices: range) -> list[DevJob]:
+    """The flights of these numbers in every dev world of a run, world by world."""
+    return [
+        DevJob(config.collect, str(policy), world, index, config.dev_longest)
+        for world in config.dev_worlds
+        for index in indices
+    ]
 
 
 def judge_policy(job: DevJob) -> str:

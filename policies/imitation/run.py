@@ -37,7 +37,7 @@ from navstack.policies.imitation.learn import DivergenceError, Learner
 from navstack.policies.imitation.processes import Processes
 from navstack.policies.imitation.readme import run_readme
 from navstack.policies.imitation.report import Metrics, live_bar
-from navstack.policies.imitation.rollout import DevJob, judge_policy
+from navstack.policies.imitation.rollout import dev_jobs, judge_policy
 from navstack.policies.imitation.watch import Watch
 from navstack.results import SUCCESS, result_row
 from navstack.workers import Workers
@@ -245,12 +245,7 @@ class _Run:
 
     def _fly_dev(self, number: int) -> list[dict[str, Any]]:
         config = self._config
-        policy = str(self._round(number) / "policy.onnx")
-        jobs = [
-            DevJob(config.collect, policy, world, index, config.dev_longest)
-            for world in config.dev_worlds
-            for index in range(config.dev_episodes)
-        ]
+        jobs = dev_jobs(config, self._round(number) / "policy.onnx", range(config.dev_episodes))
         outcomes: list[str] = []
         with live_bar(self._console, f"round {number}: dev worlds", len(jobs)) as bar:
             for outcome in self._workers.map(judge_policy, jobs):

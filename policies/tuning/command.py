@@ -14,7 +14,7 @@ from rich.console import Console
 
 from navstack.errors import InputError
 from navstack.files import write_atomically
-from navstack.policies.imitation.collecting import collect
+from navstack.policies.imitation.cloning import fly_expert
 from navstack.policies.imitation.command import fit_to_task
 from navstack.policies.imitation.config import TrainConfig, config_to_json, preset
 from navstack.policies.imitation.report import live_bar
@@ -91,11 +91,7 @@ def demonstrate(folder: Path, base: TrainConfig, workers: Workers, console: Cons
     """Bring the study's demonstrations to their number."""
     episodes = folder / "demonstrations"
     episodes.mkdir(exist_ok=True)
-    with live_bar(console, "expert flies", base.expert_episodes) as bar:
-        collect(
-            episodes, base.collect, base.expert_episodes, workers,
-            lambda so_far: bar.show(so_far.episodes, f"{so_far.frames} frames"),
-        )  # fmt: skip
+    fly_expert(episodes, base.collect, base.expert_episodes, workers, console)
 
 
 def _work(folder: Path, spec: StudySpec, base: TrainConfig, arguments: Tune) -> None:

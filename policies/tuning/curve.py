@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from navstack.policies.explain.figures import COLORS, STYLE, png
 from navstack.policies.imitation.config import TrainConfig
-from navstack.policies.imitation.rollout import DevJob, judge_policy
+from navstack.policies.imitation.rollout import dev_jobs, judge_policy
 from navstack.results import SUCCESS
 from navstack.statistics import wilson_interval
 from navstack.workers import Workers
@@ -23,11 +23,7 @@ def fly_fresh(
     policy: Path, config: TrainConfig, episodes: int, workers: Workers, on_flight: Callable[[], None]
 ) -> dict[str, Any]:
     """A row of the curve: `episodes` flights in each dev world that played no part in any choice."""
-    jobs = [
-        DevJob(config.collect, str(policy), world, FRESH + index, config.dev_longest)
-        for world in config.dev_worlds
-        for index in range(episodes)
-    ]
+    jobs = dev_jobs(config, policy, range(FRESH, FRESH + episodes))
     outcomes = []
     for outcome in workers.map(judge_policy, jobs):
         outcomes.append(outcome)
