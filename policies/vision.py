@@ -1,21 +1,28 @@
 """The convolutional front-end: a camera image becomes a few numbers that say what is where.
 
-Three convolutions reduce 64 x 96 pixels to an 8 x 12 map. Sixteen attention maps over it then each answer
-"where is it, how wide does it spread, how sure am I, and what does it look like": expected image position and
-its square (spatial softmax; Finn et al. 2016, "Deep Spatial Autoencoders for Visuomotor Learning"), the
-log-sum-exp of the map, and the attended value of a second map. Expected positions keep sub-cell precision,
-which a target of five pixels needs and global average pooling would lose.
+Three convolutions reduce 64 x 96 pixels to an 8 x 12 map. Every cell of it keeps a few channels, and one
+linear layer reads them all, with a weight for each cell: where something stands is never pooled away, which a
+target of five pixels needs.
 
-The first convolution is 8 x 8 with stride 4 because on a CPU the cost of early layers is memory traffic, not
-arithmetic (docs/training.md has the measurements).
+The first convolution has stride 4 because on a CPU the cost of early layers is memory traffic, not
+arithmetic. Stem and head were chosen by the flights of policies that learned with each (docs/training.md).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from navstack.errors import InputError
+
+Layers = tuple[tuple[int, int, int], ...]  # kernel, stride, channels of each convolution
+
+LAYERS: Layers = ((6, 4, 24), (3, 2, 32), (3, 1, 32))
+PARAMETERS = 50_000
+"""Trained values of a front-end, at most: its head keeps as many channels a cell as fit."""
 PIXEL_CENTER = 128.0
 PIXEL_SCALE = 64.0  # uint8 pixels, centred and divided by this, are about a unit wide
 FRAMES_AT_ONCE = 256
@@ -49,57 +56,53 @@ class PixelConvolution(nn.Conv2d):
         return functional.conv2d(centred, self.weight * (1.0 / PIXEL_SCALE), self.bias, self.stride)
 
 
-class SpatialAttention(nn.Module):
-    """Maps to keypoints: (N, C, H, W) float32 to (N, 6 K)."""
+class FlatHead(nn.Module):
+    """Every cell of the map as it is: (N, C, H, W) to (N, H W K), after a 1 x 1 convolution to K channels."""
 
-    position: Tensor  # (H W, 4): x, y, x^2, y^2 of each cell, in [-1, 1]
-
-    def __init__(self, channels: int, height: int, width: int, maps: int) -> None:
+    def __init__(self, channels: int, kept: int) -> None:
         super().__init__()
-        self.maps = maps
-        self.key_value = nn.Linear(channels, 2 * maps)
-        y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-        x, y = x.reshape(-1), y.reshape(-1)
-        self.register_buffer("position", torch.stack([x, y, x * x, y * y], dim=1), persistent=False)
+        self.squeeze = nn.Conv2d(channels, kept, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Where each attention map looks, how widely, how strongly, and the value it sees there."""
-        cells = maps.permute(0, 2, 3, 1).flatten(1, 2)  # a view: maps stand in memory as channels_last
-        key, value = self.key_value(cells).transpose(1, 2).contiguous().split(self.maps, dim=1)
-        attention = torch.softmax(key, dim=-1)
-        where = (attention @ self.position).flatten(1)
-        what = (attention * value).sum(-1)
-        strength = torch.logsumexp(key, dim=-1)
-        return torch.cat([where, what, strength], dim=1)
+        """Cell by cell, the channels of each side by side: as they stand in memory."""
+        return torch.relu(self.squeeze(maps)).permute(0, 2, 3, 1).flatten(1)
 
 
 class Vision(nn.Module):
-    """(N, H, W, 3) uint8 RGB to (N, feature_size) float32. H and W are multiples of 8."""
+    """(N, H, W, 3) uint8 RGB to (N, feature_size) float32. H and W are multiples of the strides' product.
 
-    def __init__(self, height: int = 64, width: int = 96, feature_size: int = 48, maps: int = 16) -> None:
+    Raises InputError for images so large that a head in the budget keeps no channel.
+    """
+
+    def __init__(
+        self, height: int = 64, width: int = 96, feature_size: int = 48, layers: Layers = LAYERS
+    ) -> None:
         super().__init__()
         self.feature_size, self.size = feature_size, (height, width)
-        self.pixels = PixelConvolution(3, 16, 8, stride=4, padding=2)
-        self.convolutions = nn.Sequential(
-            nn.ReLU(inplace=True),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(32, 32, 3, padding=1),
-            nn.ReLU(inplace=True),
-        )
-        self.attention = SpatialAttention(32, height // 8, width // 8, maps)
-        self.features = nn.Linear(6 * maps, feature_size)
-        for module in (self.pixels, *self.convolutions):
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        made = list(_convolutions(layers))
+        assert isinstance(made[0], PixelConvolution)
+        self.pixels = made[0]
+        self.convolutions = nn.Sequential(nn.ReLU(inplace=True))
+        for convolution in made[1:]:
+            self.convolutions.extend((convolution, nn.ReLU(inplace=True)))
+        channels, cells = layers[-1][2], height * width
+        for _, stride, _ in layers:
+            cells //= stride * stride
+        a_channel = channels + 1 + cells * feature_size
+        kept = min(channels, (PARAMETERS - self.parameter_count() - feature_size) // a_channel)
+        if kept < 1:
+            raise InputError(
+                f"images of {width} x {height} pixels are too large for a front-end of {PARAMETERS:,}"
+                f" parameters: its head takes {a_channel:,} a channel; ask for smaller images"
+            )
+        self.head: nn.Module = FlatHead(channels, kept)
+        self.features = nn.Linear(kept * cells, feature_size)
 
     def forward(self, image: Tensor) -> Tensor:
         """Features of a batch of images."""
         # uint8 images stand in memory as channels_last, and so do all maps: no transposition is ever made
         pixels = image.permute(0, 3, 1, 2).to(torch.float32)
-        return self.features(self.attention(self.convolutions(self.pixels(pixels))))
+        return self.features(self.head(self.convolutions(self.pixels(pixels))))
 
     def sequence(self, images: Tensor) -> Tensor:
         """Features of (B, T, H, W, 3) images as (B, T, feature_size)."""
@@ -108,16 +111,27 @@ class Vision(nn.Module):
         return features.view(*images.shape[:2], self.feature_size)
 
     def multiply_adds(self) -> int:
-        """Multiply-adds of one frame: those of all products with weights, and of the attended means."""
-        layers = [self.pixels, *(layer for layer in self.convolutions if isinstance(layer, nn.Conv2d))]
+        """Multiply-adds of one frame: those of all products with weights."""
         total, (height, width) = 0, self.size
-        for layer in layers:
-            height, width = height // layer.stride[0], width // layer.stride[1]
-            total += layer.weight.numel() * height * width
-        cells, maps = height * width, self.attention.maps
-        attention = self.attention.key_value.weight.numel() * cells + 5 * maps * cells
-        return total + attention + self.features.weight.numel()
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                height, width = height // layer.stride[0], width // layer.stride[1]
+                total += layer.weight.numel() * height * width
+        return total + self.features.weight.numel()
 
     def parameter_count(self) -> int:
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _convolutions(layers: Layers) -> Iterator[nn.Conv2d]:
+    """Convolutions whose maps are their input's size divided by the stride."""
+    before = 3
+    for place, (kernel, stride, channels) in enumerate(layers):
+        kind = nn.Conv2d if place else PixelConvolution
+        made = kind(before, channels, kernel, stride=stride, padding=(kernel - stride + 1) // 2)
+        assert made.bias is not None
+        nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
+        nn.init.zeros_(made.bias)
+        yield made
+        before = channels

@@ -16,7 +16,10 @@ class CollectConfig:
 
     env: str = "FlyToTarget"
     # flown in turn; two thirds of the flights are in worlds that are drawn at random as a whole
-    worlds: tuple[str, ...] = ("meadow", "mosaic", "studio", "forest", "mosaic", "studio")
+    worlds: tuple[str, ...] = (
+        "meadow", "mosaic", "studio", "forest", "mosaic", "studio",
+        "hills", "mosaic", "studio", "beach", "mosaic", "studio",
+    )  # fmt: skip
     seed: int = 0
     slowest_hz: float = 10.0  # the frame rate is drawn per flight between these
     fastest_hz: float = 40.0
@@ -118,7 +121,8 @@ PRESETS: dict[str, TrainConfig] = {
         dagger_episodes=(400, 400, 400, 600),
         expert_share=(0.3, 0.1, 0.0, 0.0),
         steps=(2500, 1500, 1500, 2000, 6000),
-        dev_episodes=50,
+        dev_worlds=("park", "farmland", "barn", "bazaar", "suburb"),
+        dev_episodes=40,
     ),
 }
 """Training runs by name: `quick` is the demonstration's, `full` made the policies that ship."""

@@ -5,12 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from navstack.contract import Limits
 from navstack.errors import InputError
 from navstack.policies.cores import CORES
 from navstack.policies.network import NetworkSpec, build_network
-from navstack.policies.vision import Vision
+from navstack.policies.vision import PARAMETERS, Vision
 
 
 def network(preset="cfc-strict", **spec):
@@ -75,8 +76,23 @@ def test_vision_normalises_in_its_weights():
     pixels = frame.permute(0, 3, 1, 2).float()
     inner = vision.pixels(pixels)[..., 1:-1, 1:-1]
     weight, bias = vision.pixels.weight, vision.pixels.bias
-    normalised = torch.nn.functional.conv2d((pixels - 128.0) / 64.0, weight, bias, 4, 2)
+    normalised = torch.nn.functional.conv2d((pixels - 128.0) / 64.0, weight, bias, 4, 1)
     torch.testing.assert_close(inner, normalised[..., 1:-1, 1:-1], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (64, 96), (96, 128)])
+def test_vision_fills_its_budget_and_counts_its_products(size):
+    vision = Vision(*size)
+    assert vision.parameter_count() <= PARAMETERS
+    assert vision(torch.zeros(2, *size, 3, dtype=torch.uint8)).shape == (2, vision.feature_size)
+    with FlopCounterMode(display=False) as counted:
+        vision(torch.zeros(1, *size, 3, dtype=torch.uint8))
+    assert 2 * vision.multiply_adds() == counted.get_total_flops()
+
+
+def test_vision_of_pictures_that_are_too_large_is_refused():
+    with pytest.raises(InputError, match=r"images of 1280 x 720 pixels are too large .* ask for smaller"):
+        Vision(720, 1280)
 
 
 def test_vision_in_parts_is_vision_of_the_whole(monkeypatch):
