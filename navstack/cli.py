@@ -12,9 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from navstack import __version__, plugins
-from navstack.errors import InputError
-
-WRONG_INPUT = 2  # exit status, as argparse's and tyro's
+from navstack.errors import WRONG_INPUT, InputError
 
 
 class Terminated(SystemExit):

@@ -22,7 +22,7 @@ from pathlib import Path
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.sitl.betaflight import BetaflightProcess
 from navstack.envs.sitl.betaflight_flight import fly_policy
-from navstack.errors import InputError
+from navstack.errors import InputError, exit_status
 from navstack.flight import fly
 from navstack.policy import OnnxPolicy
 from navstack.results import SUCCESS
@@ -145,4 +145,4 @@ def table(rows: list[dict[str, object]], arguments: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

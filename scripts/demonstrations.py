@@ -24,6 +24,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from navstack.errors import exit_status
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.explain.figures import COLORS, STYLE, png
 from navstack.policies.imitation.card import read_dev
@@ -145,4 +146,4 @@ def figure(rows: list[dict[str, Any]], config: TrainConfig) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

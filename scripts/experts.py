@@ -16,6 +16,7 @@ from functools import partial
 from navstack.envs.evaluation.run import Conditions, expert_success
 from navstack.envs.tasks import make_task
 from navstack.envs.worlds.spec import load_world, world_names
+from navstack.errors import exit_status
 from navstack.options import parse_options
 from navstack.results import Row, result_row
 from navstack.workers import Workers
@@ -69,4 +70,4 @@ def show(row: Row) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -28,6 +28,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from navstack.errors import exit_status
 from navstack.files import disk_errors, write_atomically
 from navstack.policies.benchmark.timing import Step, median_seconds, threads
 from navstack.policies.export import export_policy
@@ -341,4 +342,4 @@ def success(name: str, rows: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -2,10 +2,13 @@
 """Delayed recall: which networks remember what they saw 50 to 1,000 frames ago, and what time constants give.
 
 usage: .venv/bin/python scripts/memory.py OUT [--network NAME ...] [--delay N ...] [--steps N] [--seed N]
+                                          [--backend torch|numba]
 
 OUT is a file of JSON lines; what stands there is not done again, so the same command goes on after a stop.
 Every network is trained from fresh weights on every delay; a name with "+time" begins with time constants of
-up to twice the delay (policies/memory.py). In the end the table is printed as Markdown.
+up to twice the delay (policies/memory.py). The back end Numba is faster for the networks that have it and
+differs in the last digits; the others are computed by torch all the same. In the end the table is printed as
+Markdown.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from typing import Any
 import torch
 from rich.progress import track
 
+from navstack.errors import exit_status
+from navstack.policies.cells.backends import use_backend
 from navstack.policies.cores import CORES
 from navstack.policies.memory import DelayedRecall, begin_with_time_constants, learn_recall, recalled
 from navstack.policies.network import check_network
@@ -44,6 +49,7 @@ def main() -> int:
     parser.add_argument("--delay", nargs="+", type=int, default=[50, 100, 200, 500, 1000], help="frames")
     parser.add_argument("--steps", type=int, default=150, help="gradient steps of each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and sequences (default %(default)s)")
+    parser.add_argument("--backend", default="torch", choices=("torch", "numba"), help="default %(default)s")
     given = parser.parse_args()
     for name in given.network:
         check_network(name.removesuffix(TIME))
@@ -53,7 +59,7 @@ def main() -> int:
     jobs = [(name, delay) for delay in given.delay for name in given.network]
     jobs = [job for job in jobs if (*job, given.steps, given.seed) not in done]
     for name, delay in track(jobs, "learning", disable=not sys.stdout.isatty()):
-        rows.append(learn(name, delay, given.steps, given.seed))
+        rows.append(learn(name, delay, given.steps, given.seed, given.backend))
         with given.out.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
         print(sentence(rows[-1]), flush=True)
@@ -66,11 +72,13 @@ def key(row: dict[str, Any]) -> tuple[str, int, int, int]:
     return row["network"], row["delay"], row["steps"], row["seed"]
 
 
-def learn(name: str, delay: int, steps: int, seed: int) -> dict[str, Any]:
+def learn(name: str, delay: int, steps: int, seed: int, backend: str) -> dict[str, Any]:
     """Train one network on one delay and test it on fresh sequences."""
     started = time.perf_counter()
     torch.manual_seed(seed)
     core = CORES[name.removesuffix(TIME)](FEATURES)
+    if any(backend in getattr(cell, "backends", ()) for cell in core.modules()):
+        use_backend(core, backend)
     if name.endswith(TIME):
         begin_with_time_constants(core, 2.0 * delay, torch.Generator().manual_seed(seed))
     task = DelayedRecall(delay, FEATURES, seed)
@@ -110,4 +118,4 @@ def cell(row: dict[str, Any] | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -33,6 +33,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from navstack.contract import CameraSpec
+from navstack.errors import exit_status
 from navstack.timing import FrameTiming
 
 JUDGED_FROM = 7_700_000  # seed of the first flight that is judged
@@ -162,4 +163,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx
 
 from navstack.card import card_to_json
+from navstack.errors import exit_status
 from navstack.files import write_atomically
 from navstack.policy import CARD_KEY, OnnxPolicy
 
@@ -36,4 +37,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from navstack.envs.evaluation.run import Conditions, fly_jobs, plan
 from navstack.envs.worlds.spec import world_names
-from navstack.errors import InputError
+from navstack.errors import InputError, exit_status
 from navstack.files import write_atomically
 from navstack.policy import read_policy
 from navstack.results import SUCCESS, Row, result_row
@@ -73,22 +73,18 @@ def main() -> int:
         parser.error(
             f"--worlds: '{min(extra)}' is not a held-out world ({', '.join(world_names('held-out'))})"
         )
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        what = {
-            "policy_sha256": hashlib.sha256(read_policy(arguments.policy).data).hexdigest(),
-            "seed": arguments.seed,
-            "episodes": arguments.episodes,
-            "worlds": arguments.worlds,
-        }
-        flown = {
-            name: outcomes(name, flights, what, arguments)
-            for name, flights in parts(arguments.seed, arguments.episodes).items()
-        }
-        write(flown, arguments)
-    except InputError as error:
-        print(f"tables: {error}", file=sys.stderr)
-        return 1
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    what = {
+        "policy_sha256": hashlib.sha256(read_policy(arguments.policy).data).hexdigest(),
+        "seed": arguments.seed,
+        "episodes": arguments.episodes,
+        "worlds": arguments.worlds,
+    }
+    flown = {
+        name: outcomes(name, flights, what, arguments)
+        for name, flights in parts(arguments.seed, arguments.episodes).items()
+    }
+    write(flown, arguments)
     return 0
 
 
@@ -172,4 +168,4 @@ def write(flown: dict[str, Outcomes], arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

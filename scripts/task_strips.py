@@ -21,7 +21,7 @@ import numpy as np
 from navstack.contract import Image
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.tasks import TASKS
-from navstack.errors import InputError
+from navstack.errors import exit_status
 from navstack.files import write_atomically
 from navstack.options import parse_options
 
@@ -43,21 +43,17 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=12, help="in a strip (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("docs/images/tasks"))
     given = parser.parse_args()
-    try:
-        for name in given.env:
-            environment = NavigationEnv(
-                task=name, world=given.world, purpose="evaluate", **parse_options(given.task_option)
-            )
-            outcome, frames = fly(environment, given.seed)
-            environment.close()
-            picture = cv2.cvtColor(strip(frames, given.frames), cv2.COLOR_RGB2BGR)
-            _, data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
-            given.out.mkdir(parents=True, exist_ok=True)
-            write_atomically(given.out / f"{name}.jpg", data.tobytes())
-            print(f"{given.out / name}.jpg: {outcome} after {frames[-1][0]:.1f} s")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for name in given.env:
+        environment = NavigationEnv(
+            task=name, world=given.world, purpose="evaluate", **parse_options(given.task_option)
+        )
+        outcome, frames = fly(environment, given.seed)
+        environment.close()
+        picture = cv2.cvtColor(strip(frames, given.frames), cv2.COLOR_RGB2BGR)
+        _, data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+        given.out.mkdir(parents=True, exist_ok=True)
+        write_atomically(given.out / f"{name}.jpg", data.tobytes())
+        print(f"{given.out / name}.jpg: {outcome} after {frames[-1][0]:.1f} s")
     return 0
 
 
@@ -88,4 +84,4 @@ def strip(frames: list[tuple[float, Image]], number: int) -> Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

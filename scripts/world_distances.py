@@ -16,6 +16,7 @@ import numpy as np
 from navstack.envs.navigation import NavigationEnv
 from navstack.envs.worlds.likeness import Array, distance, features, spread, standardised
 from navstack.envs.worlds.spec import describe_world, load_world, world_names
+from navstack.errors import exit_status
 
 SPLITS = ("held-out", "dev", "train")
 
@@ -69,4 +70,4 @@ def table(samples: dict[str, Array]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -32,6 +32,18 @@ def run(*words):
     return done.stdout
 
 
+@pytest.mark.parametrize("name", ["memory", "demonstrations"])
+def test_an_unknown_network_is_one_sentence_and_nothing_is_written(name, tmp_path):
+    command = [sys.executable, ROOT / f"scripts/{name}.py", tmp_path / "out", "--network", "cfc-strikt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"{name}.py: error: network 'cfc-strikt' not found; did you mean 'cfc-strict'?"
+    )
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_the_memory_script_does_nothing_twice(tmp_path):
     out = tmp_path / "memory.jsonl"
