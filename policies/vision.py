@@ -44,16 +44,24 @@ class PixelConvolution(nn.Conv2d):
         return self.weight * (1.0 / PIXEL_SCALE), bias
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
-        """(N, 3, H, W) float32 pixel values to (N, C, H', W')."""
+        """(N, H, W, 3) uint8 images to (N, C, H', W')."""
         if self.training:
             weight, bias = self.folded()
-            return functional.conv2d(input, weight, bias, self.stride, self.padding)
+            return functional.conv2d(_channels_first(input), weight, bias, self.stride, self.padding)
         # The same numbers with centred pixels, exact in single precision: sums of raw ones round several
         # times coarser, and what flies should not depend on the order in which a library adds.
         assert not isinstance(self.padding, str)
-        sides = 2 * [self.padding[1]] + 2 * [self.padding[0]]
-        centred = functional.pad(input - PIXEL_CENTER, sides, value=-PIXEL_CENTER)
+        sides = [0, 0] + 2 * [self.padding[1]] + 2 * [self.padding[0]]
+        centred = _channels_first(functional.pad(input, sides)) - PIXEL_CENTER  # bytes are cheaper to pad
         return functional.conv2d(centred, self.weight * (1.0 / PIXEL_SCALE), self.bias, self.stride)
+
+
+def _channels_first(image: Tensor) -> Tensor:
+    """(N, H, W, 3) uint8 as (N, 3, H, W) float32.
+
+    It stays in memory as it stood, which is channels_last, and so do all maps: nothing is ever transposed.
+    """
+    return image.permute(0, 3, 1, 2).to(torch.float32)
 
 
 class FlatHead(nn.Module):
@@ -100,9 +108,7 @@ class Vision(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Features of a batch of images."""
-        # uint8 images stand in memory as channels_last, and so do all maps: no transposition is ever made
-        pixels = image.permute(0, 3, 1, 2).to(torch.float32)
-        return self.features(self.head(self.convolutions(self.pixels(pixels))))
+        return self.features(self.head(self.convolutions(self.pixels(image))))
 
     def sequence(self, images: Tensor) -> Tensor:
         """Features of (B, T, H, W, 3) images as (B, T, feature_size)."""

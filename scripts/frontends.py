@@ -101,8 +101,8 @@ class ContiguousVision(Vision):
 
     def forward(self, image: Tensor) -> Tensor:
         """Features of a batch of images."""
-        pixels = image.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-        return self.features(self.head(self.convolutions(self.pixels(pixels))))
+        planes = image.permute(0, 3, 1, 2).contiguous()
+        return super().forward(planes.permute(0, 2, 3, 1))
 
 
 @dataclass(frozen=True, slots=True)

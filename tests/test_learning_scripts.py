@@ -102,7 +102,7 @@ def test_front_ends_stay_in_their_budget_and_see_the_same_map():
         vision = candidate.vision(64, 96)
         assert 20_000 < vision.parameter_count() < 50_000
         assert vision(pictures).shape == (3, 48)
-        assert vision.convolutions(vision.pixels(pictures.permute(0, 3, 1, 2).float())).shape[2:] == (8, 12)
+        assert vision.convolutions(vision.pixels(pictures)).shape[2:] == (8, 12)
 
 
 def test_front_ends_are_computed_alike_in_every_layout():

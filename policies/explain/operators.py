@@ -79,6 +79,14 @@ def _pad(inputs: list[Any], attributes: Attributes) -> Tensor:
     return functional.pad(data, order, value=0.0 if value is None else float(value))
 
 
+def _dequantize(inputs: list[Any], _: Attributes) -> Tensor:
+    """Of one scale and zero point; a float image that stands for an uint8 one keeps its gradient."""
+    data, scale, zero = (*inputs, None)[:3]
+    if scale.numel() != 1:
+        raise NotImplementedError("DequantizeLinear with a scale for each channel")
+    return (data.to(scale.dtype) - (0 if zero is None else zero.to(scale.dtype))) * scale
+
+
 def _gemm(inputs: list[Any], attributes: Attributes) -> Tensor:
     a, b, c = (*inputs, None)[:3]
     a, b = (m.t() if attributes.get(key, 0) else m for m, key in ((a, "transA"), (b, "transB")))
@@ -191,6 +199,7 @@ OPERATORS: dict[str, Operator] = {
     "ConstantOfShape": _filled,
     "Conv": _convolve,
     "Cos": _unary(torch.cos),
+    "DequantizeLinear": _dequantize,
     "Div": _binary(torch.div),
     "Elu": lambda inputs, attributes: functional.elu(inputs[0], attributes.get("alpha", 1.0)),
     "Equal": _binary(torch.eq),

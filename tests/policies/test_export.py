@@ -64,6 +64,16 @@ def test_the_file_is_small_and_of_the_plain_default_domain(exported, preset):
     assert [value.name for value in model.graph.output] == ["command", "next_state"]
 
 
+def test_pixels_become_floats_in_one_pass_after_they_were_padded_as_bytes(exported):
+    model = onnx.load(str(exported["cfc-strict"][2]))
+    assert [node.op_type for node in model.graph.node[:4]] == ["Pad", "Transpose", "DequantizeLinear", "Conv"]
+    dequantize = model.graph.node[2]
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    scale, zero = (constants[name] for name in dequantize.input[1:])
+    assert (scale, zero) == (1.0, 128)
+    assert zero.dtype == np.uint8
+
+
 def test_masks_are_folded_into_the_weights(exported):
     network, _, path = exported["cfc-strict"]
     model = onnx.load(str(path))

@@ -74,7 +74,7 @@ def test_vision_normalises_in_its_weights():
     vision = Vision()
     frame = images(1)
     pixels = frame.permute(0, 3, 1, 2).float()
-    inner = vision.pixels(pixels)[..., 1:-1, 1:-1]
+    inner = vision.pixels(frame)[..., 1:-1, 1:-1]
     weight, bias = vision.pixels.weight, vision.pixels.bias
     normalised = torch.nn.functional.conv2d((pixels - 128.0) / 64.0, weight, bias, 4, 1)
     torch.testing.assert_close(inner, normalised[..., 1:-1, 1:-1], atol=1e-3, rtol=1e-3)

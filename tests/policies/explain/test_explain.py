@@ -58,12 +58,31 @@ def middle(attention, share=0.8):
     return np.argwhere(attention >= share).mean(axis=0)
 
 
-def test_the_attention_on_the_page_which_needs_no_torch_is_the_same(shipped):
-    file, graph = shipped
+@pytest.fixture(scope="module")
+def exported():
+    torch.manual_seed(3)
+    network = build_network(NetworkSpec(preset="cfc-strict"))
+    data = to_onnx(network, 64, 96).SerializeToString()
+    card = PolicyCard("FlyToTarget", (), "cfc-strict", "", network.state_size, 0, 0, 0, 0, 0)
+    file = PolicyFile("fresh", data, Contents(), card)
+    return file, PolicyGraph(file)
+
+
+@pytest.mark.parametrize("policy", ["shipped", "exported"])
+def test_the_attention_on_the_page_which_needs_no_torch_is_the_same(policy, request):
+    file, graph = request.getfixturevalue(policy)
     flown = replay(file, recording([scene(place) for place in ((40, 20), (20, 70), (55, 48))]))
     attention = Attention(file)
     for image, mask in zip(flown.image, visual_backprop(graph, flown), strict=True):
         np.testing.assert_allclose(attention(image), mask, atol=1e-5)
+
+
+def test_a_graph_exported_now_is_explained_as_it_flies(exported):
+    file, graph = exported
+    flown = replay(file, recording([scene((40, 20)), scene((40, 70))]))
+    values = graph.run(*map(torch.from_numpy, (flown.image, flown.dt[:, None], flown.state)))
+    np.testing.assert_allclose(values["command"].numpy(), flown.command, atol=1e-5)
+    assert (input_gradients(graph, flown) > 0.0).mean() > 0.9
 
 
 @pytest.mark.parametrize("method", [visual_backprop, input_gradients])
