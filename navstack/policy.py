@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +67,18 @@ class OnnxPolicy:
         self._session = session
         self._card = card
         self._shape = (card.camera.height, card.camera.width, 3)
+        # Buffers that are bound once: handing arrays over at every step costs a tenth of it, in the loop,
+        # where the caches hold something else.
+        self._image = np.zeros((1, *self._shape), dtype=np.uint8)
         self._dt = np.zeros((1, 1), dtype=np.float32)
-        self.reset()
+        self._state, self._next_state = (np.zeros((1, card.state_size), np.float32) for _ in range(2))
+        self._command = np.zeros((1, 4), dtype=np.float32)
+        self._binding = session.io_binding()
+        inputs: tuple[npt.NDArray[Any], ...] = (self._image, self._dt, self._state)
+        for name, buffer in zip(INPUTS, inputs, strict=True):
+            self._binding.bind_input(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        for name, buffer in zip(OUTPUTS, (self._command, self._next_state), strict=True):
+            self._binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
 
     @classmethod
     def load(cls, path_or_name: str | Path) -> OnnxPolicy:
@@ -88,6 +99,8 @@ class OnnxPolicy:
             _try_steps(session, file.card)
         except InputError as error:
             raise InputError(f"{file.name}: {error}") from error
+        except UnicodeDecodeError as error:  # what ONNX Runtime raises when it is asked for the name
+            raise InputError(f"{file.name}: a name in it is not UTF-8") from error
         return cls(session, file.card)
 
     @property
@@ -104,7 +117,7 @@ class OnnxPolicy:
 
     def reset(self) -> None:
         """Forget everything seen: the state is zero."""
-        self._state = np.zeros((1, self._card.state_size), dtype=np.float32)
+        self._state[:] = 0.0
 
     def step(self, image: Image, dt: float) -> VelocityCommand:
         """The command for a frame `dt` seconds after the previous one.
@@ -116,12 +129,10 @@ class OnnxPolicy:
             raise InputError(f"dt is {dt}; it must be a finite, positive number of seconds")
         if not isinstance(image, np.ndarray) or image.shape != self._shape or image.dtype != np.uint8:
             raise InputError(f"the image is {_describe(image)}; the policy expects uint8 {self._shape}")
-        self._dt[0, 0] = dt
-        # Binding preallocated buffers saves 3 of 80 microseconds: not worth a question of who owns what.
-        command, self._state = self._session.run(
-            OUTPUTS, {"image": image[None], "dt": self._dt, "state": self._state}
-        )
-        return VelocityCommand(*command[0].tolist())
+        self._image[0], self._dt[0, 0] = image, dt
+        self._session.run_with_iobinding(self._binding)
+        self._state[:] = self._next_state
+        return VelocityCommand(*self._command[0].tolist())
 
     def check_camera(self, camera: CameraSpec) -> None:
         """Raise InputError unless a camera provides what the card states.
