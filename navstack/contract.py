@@ -47,7 +47,8 @@ class VelocityCommand:
 
     def is_finite(self) -> bool:
         """Whether every component is a finite number."""
-        return all(map(math.isfinite, (self.forward, self.left, self.up, self.yaw_rate)))
+        finite = math.isfinite
+        return finite(self.forward) and finite(self.left) and finite(self.up) and finite(self.yaw_rate)
 
 
 ZERO_COMMAND = VelocityCommand(0.0, 0.0, 0.0, 0.0)
@@ -67,7 +68,14 @@ class Limits:
         return np.array((self.forward, self.left, self.up, self.yaw_rate), dtype=np.float32)
 
     def clamp(self, command: VelocityCommand) -> VelocityCommand:
-        """The command with each component brought inside its limit."""
+        """The command with each component brought inside its limit; the same object where all are."""
+        if (
+            -self.forward <= command.forward <= self.forward
+            and -self.left <= command.left <= self.left
+            and -self.up <= command.up <= self.up
+            and -self.yaw_rate <= command.yaw_rate <= self.yaw_rate
+        ):
+            return command
         return VelocityCommand(
             max(-self.forward, min(self.forward, command.forward)),
             max(-self.left, min(self.left, command.left)),

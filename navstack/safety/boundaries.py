@@ -7,7 +7,6 @@ a stops in time; see `navstack.safety.fence.Stopping`.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from navstack.contract import ZERO_COMMAND, VelocityCommand
 from navstack.safety.fence import Stopping, fence_for
@@ -78,7 +77,7 @@ class WithinBoundaries:
             return -inward * ox, -inward * oy, "return"
         # A vehicle that turns carries its velocity round with it until the next command.
         turned = math.hypot(east, north) * abs(command.yaw_rate) * moment.step
-        stopping = replace(self.stopping, drift=self.stopping.drift + turned) if turned else self.stopping
+        stopping = self.stopping.drifting(turned) if turned else self.stopping
         limited = self.fence.limit(east, north, dx, dy, stopping)
         return *limited, "" if limited == (east, north) else "slow"
 

@@ -50,6 +50,10 @@ class Stopping:
             config.margin,
         )
 
+    def drifting(self, more: float) -> Stopping:
+        """Where the vehicle may leave its command by so much more (m/s)."""
+        return Stopping(self.reaction, self.lag, self.braking, self.drift + more, self.margin)
+
     def allowed(self, distance: float) -> float:
         """Largest commanded speed (m/s) towards a boundary at this distance (m); below zero it leads away."""
         a, t, room = self.braking, self.reaction, max(0.0, distance - self.margin)

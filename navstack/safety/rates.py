@@ -31,25 +31,22 @@ class WithinRates:
 
     def apply(self, command: VelocityCommand, moment: Moment) -> tuple[VelocityCommand, str]:
         """The command, or as far towards it as the limits allow in this step."""
-        before, step = moment.previous, moment.step
-        pairs = (
-            (before.forward, command.forward), (before.left, command.left),
-            (before.up, command.up), (before.yaw_rate, command.yaw_rate),
-        )  # fmt: skip
-        values = [
-            self._approach(axis, value, goal, step, *self._bounds[axis])
-            for axis, (value, goal) in enumerate(pairs)
-        ]
-        limited = self.limits.clamp(VelocityCommand(*values))  # sums of floats end a hair beyond
+        before, step, approach = moment.previous, moment.step, self._approach
+        limited = VelocityCommand(
+            approach(0, before.forward, command.forward, step),
+            approach(1, before.left, command.left, step),
+            approach(2, before.up, command.up, step),
+            approach(3, before.yaw_rate, command.yaw_rate, step),
+        )
+        limited = self.limits.clamp(limited)  # sums of floats end a hair beyond
         return limited, "" if limited == command else "follow"
 
-    def _approach(
-        self, axis: int, value: float, goal: float, step: float, acceleration: float, jerk: float
-    ) -> float:
+    def _approach(self, axis: int, value: float, goal: float, step: float) -> float:
         """One step towards the goal. The slope is no steeper than can still be levelled out on arrival."""
         gap = goal - value
         if step <= 0.0:
             return value
+        acceleration, jerk = self._bounds[axis]
         arriving = math.sqrt(2.0 * jerk * abs(gap) + (0.5 * jerk * step) ** 2) - 0.5 * jerk * step
         wanted = math.copysign(min(acceleration, arriving, abs(gap) / step), gap)
         slope = self._slopes[axis]
