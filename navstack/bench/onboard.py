@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from navstack.bench.camera_server import QUALITY, make_pictures
 from navstack.bench.references import WARM_UP, time_steps
 from navstack.camera import open_camera
 from navstack.contract import Frame, PolicyCard, VehicleState, VelocityCommand
@@ -201,15 +202,16 @@ def _hour(name: str) -> list[Row]:
     ]
 
 
-def _paced(name: str, rate: float) -> list[Row]:
+def _paced(name: str, rate: float, quality: int = QUALITY) -> list[Row]:
     """The real thing: camera decode, recorder and page on."""
+    size = float(np.mean([len(picture) for picture in make_pictures(quality)]))  # bytes
     gc.collect()
     gc.freeze()  # as `navstack fly` does
     one_thread()
     policy = OnnxPolicy.load(name)
     what = f"{name}, {rate:g} Hz, all on"
     with (
-        _camera_server(rate) as url,
+        _camera_server(rate, quality) as url,
         tempfile.TemporaryDirectory() as folder,
         Watchers(policy.card) as watchers,
     ):
@@ -240,7 +242,7 @@ def _paced(name: str, rate: float) -> list[Row]:
         _row(f"{what}: frames", len(seconds) / PACED_SECONDS, "Hz"),
         _row(f"{what}: commands that left late", float(late), f"of {loop.summary.ticks}"),
         _row(
-            f"{what}: processor, 640 x 480 JPEG",
+            f"{what}: processor, 640 x 480 JPEG of {1e-3 * size:.0f} kB",
             100 * share,
             "%",
             10.0 if paced else None,
@@ -250,8 +252,8 @@ def _paced(name: str, rate: float) -> list[Row]:
 
 
 @contextlib.contextmanager
-def _camera_server(rate: float) -> Iterator[str]:
-    command = [sys.executable, "-m", "navstack.bench.camera_server", str(rate)]
+def _camera_server(rate: float, quality: int) -> Iterator[str]:
+    command = [sys.executable, "-m", "navstack.bench.camera_server", str(rate), str(quality)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
